@@ -1,0 +1,238 @@
+//! The simulator's own controls, under `/_simulator/`. The paths are listed in the crate's README.
+
+use std::sync::Mutex;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    clock::Clock,
+    faults::Fault,
+    operation::Operation,
+    seed::Seed,
+    server::{State, lock},
+    settings::{Seconds, Settings},
+    switches::Switches,
+    throttle::Rate,
+    world::{Caller, DEFAULT_ACCOUNT},
+};
+
+/// Every control: method, path, and what it does.
+const CONTROLS: &[(&str, &str, &str)] = &[
+    ("GET", "health", "200 once it serves"),
+    ("POST", "seed", "puts accounts, models and throughputs there"),
+    ("GET", "state", "everything there is"),
+    ("POST", "reset", "an empty world, with switches, settings, faults, throttles, clock and log as at the start"),
+    ("GET", "switches", "every switch with its question, settings and present setting"),
+    ("PUT", "switches", "turns switches: {name: setting}"),
+    ("GET", "settings", "durations and sizes"),
+    ("PUT", "settings", "changes durations and sizes; what is left out stays"),
+    ("PUT", "throttles", "bounds operations: {operation: {perSecond, burst}}, or null for no bound"),
+    ("GET", "faults", "the faults that wait"),
+    ("POST", "faults", "adds a fault"),
+    ("DELETE", "faults", "takes away the faults, of one operation with ?operation="),
+    ("POST", "failures", "lets the next update of {arn}, or the next creation of {name}, fail with {message}"),
+    ("GET", "clock", "the time"),
+    ("POST", "clock", "stops the clock ({now}, or now), moves it ({advanceSeconds}), or lets it run ({mode: real})"),
+    ("GET", "calls", "the log of calls, of one operation with ?operation=, after a number with ?after="),
+    ("DELETE", "calls", "empties the log"),
+];
+
+type Answer = (u16, Value);
+
+pub(crate) fn answer(state: &Mutex<State>, method: &str, path: &str, query: Option<&str>, body: &[u8]) -> Answer {
+    let mut state = lock(state);
+    dispatch(&mut state, method, path, query, body).unwrap_or_else(|refused| refused)
+}
+
+fn refused(message: impl std::fmt::Display) -> Answer {
+    (400, json!({ "message": message.to_string() }))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(refused)
+}
+
+fn done() -> Answer {
+    (200, json!({}))
+}
+
+fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, body: &[u8]) -> Result<Answer, Answer> {
+    match (method, path) {
+        ("GET", "health") => Ok((200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))),
+        ("POST", "seed") => {
+            let seed: Seed = read(body)?;
+            let now = state.now();
+            let State { world, keys, .. } = state;
+            seed.plant(world, keys, now).map_err(refused)?;
+            Ok(done())
+        }
+        ("GET", "state") => {
+            let now = state.now();
+            state.world.settle(now);
+            let State { world, keys, faults, throttle, clock, calls, .. } = state;
+            let body = json!({
+                "now": now, "world": world, "accessKeys": keys, "faults": faults, "throttle": throttle, "clock": clock, "calls": calls.len(),
+            });
+            Ok((200, body))
+        }
+        ("POST", "reset") => {
+            *state = State { log: state.log, ..State::default() };
+            Ok(done())
+        }
+        ("GET", "switches") => Ok((200, switches(&state.world.switches))),
+        ("PUT", "switches") => {
+            let wanted: std::collections::BTreeMap<String, String> = read(body)?;
+            let mut turned = state.world.switches;
+            for (name, setting) in &wanted {
+                turned.set(name, setting).map_err(refused)?;
+            }
+            state.world.switches = turned;
+            Ok((200, switches(&turned)))
+        }
+        ("GET", "settings") => Ok((200, json!(state.world.settings))),
+        ("PUT", "settings") => {
+            let mut merged = json!(state.world.settings);
+            let wanted: Value = read(body)?;
+            if let (Value::Object(merged), Value::Object(wanted)) = (&mut merged, wanted) {
+                merged.extend(wanted);
+            }
+            let settings: Settings = serde_json::from_value(merged).map_err(refused)?;
+            state.world.settings = settings;
+            Ok((200, json!(state.world.settings)))
+        }
+        ("PUT", "throttles") => {
+            let wanted: std::collections::BTreeMap<Operation, Option<Rate>> = read(body)?;
+            for (operation, rate) in wanted {
+                state.throttle.set(operation, rate);
+            }
+            Ok(done())
+        }
+        ("GET", "faults") => Ok((200, json!(state.faults))),
+        ("POST", "faults") => {
+            let fault: Fault = read(body)?;
+            state.faults.inject(fault);
+            Ok(done())
+        }
+        ("DELETE", "faults") => {
+            state.faults.clear(operation(query)?);
+            Ok(done())
+        }
+        ("POST", "failures") => fail(state, body),
+        ("GET", "clock") => Ok((200, json!({"now": state.now(), "clock": state.clock}))),
+        ("POST", "clock") => set_clock(state, body),
+        ("GET", "calls") => {
+            let (operation, after) = (operation(query)?, after(query)?);
+            let calls: Vec<_> = state
+                .calls
+                .iter()
+                .filter(|call| call.sequence > after && (operation.is_none() || call.operation == operation))
+                .collect();
+            Ok((200, json!({ "calls": calls })))
+        }
+        ("DELETE", "calls") => {
+            state.calls.clear();
+            Ok(done())
+        }
+        _ => {
+            let controls: Vec<_> =
+                CONTROLS.iter().map(|(method, path, what)| format!("{method} /_simulator/{path}: {what}")).collect();
+            Err((
+                404,
+                json!({"message": format!("there is no control {method} /_simulator/{path}"), "controls": controls}),
+            ))
+        }
+    }
+}
+
+fn switches(switches: &Switches) -> Value {
+    let present = json!(switches);
+    let all: Vec<Value> = Switches::ALL
+        .iter()
+        .map(|info| {
+            let setting = present.get(info.name).cloned().unwrap_or_default();
+            json!({"name": info.name, "question": info.question.trim(), "settings": info.settings, "setting": setting})
+        })
+        .collect();
+    json!({ "switches": all })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Failure {
+    #[serde(default)]
+    arn: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    message: String,
+    #[serde(default)]
+    account_id: Option<String>,
+    #[serde(default)]
+    region: Option<String>,
+}
+
+fn fail(state: &mut State, body: &[u8]) -> Result<Answer, Answer> {
+    let Failure { arn, name, message, account_id, region } = read(body)?;
+    let caller = Caller::new(
+        account_id.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()),
+        region.unwrap_or_else(|| crate::seed::DEFAULT_REGION.to_owned()),
+    );
+    match (arn, name) {
+        (Some(arn), None) => state.world.fail_next_update(&caller, &arn, &message),
+        (None, Some(name)) => state.world.fail_next_create(&caller, &name, &message),
+        (None, None) | (Some(_), Some(_)) => {
+            return Err(refused("give the arn of a throughput or the name of one to be made"));
+        }
+    }
+    Ok(done())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SetClock {
+    #[serde(default)]
+    mode: Option<Mode>,
+    #[serde(default)]
+    now: Option<Timestamp>,
+    #[serde(default)]
+    advance_seconds: Option<Seconds>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Mode {
+    Real,
+    Manual,
+}
+
+fn set_clock(state: &mut State, body: &[u8]) -> Result<Answer, Answer> {
+    let SetClock { mode, now, advance_seconds } = read(body)?;
+    match (mode, now) {
+        (Some(Mode::Real), None) => state.clock = Clock::Real { ahead: SignedDuration::ZERO },
+        (Some(Mode::Real), Some(_)) => return Err(refused("a clock that runs takes no time: leave out now")),
+        (Some(Mode::Manual), now) => state.clock = Clock::manual(now.unwrap_or_else(|| state.now())),
+        (None, Some(now)) => state.clock = Clock::manual(now),
+        (None, None) => {}
+    }
+    if let Some(by) = advance_seconds {
+        state.clock.advance(by.duration());
+    }
+    Ok((200, json!({"now": state.now(), "clock": state.clock})))
+}
+
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    query?.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+fn operation(query: Option<&str>) -> Result<Option<Operation>, Answer> {
+    parameter(query, "operation")
+        .map(|name| Operation::parse(name).ok_or_else(|| refused(format!("there is no operation {name:?}"))))
+        .transpose()
+}
+
+fn after(query: Option<&str>) -> Result<u64, Answer> {
+    parameter(query, "after")
+        .map_or(Ok(0), |number| number.parse().map_err(|_| refused(format!("after={number:?} is no number"))))
+}

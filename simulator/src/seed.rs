@@ -1,0 +1,321 @@
+//! What is there at the beginning, or is put there later: accounts, models and throughputs, written as JSON or built in a test.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::AccessKeys,
+    model::API,
+    request::{CommitmentDuration, ModelStatus, ProvisionedModelStatus},
+    world::{Caller, CustomModel, DEFAULT_ACCOUNT, FoundationModel, ProvisionedModel, World},
+};
+
+/// The region of everything that names none.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+/// A seed that names something that does not exist, or is not what AWS would give out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SeedError {
+    /// A model that neither the seed nor the world has.
+    #[error(
+        "{of} names the model {model:?}, which is neither a foundation model nor a custom model of account {account} in {region}"
+    )]
+    NoModel {
+        /// Who names it.
+        of: String,
+        /// The model.
+        model: String,
+        /// The account.
+        account: String,
+        /// The region.
+        region: String,
+    },
+    /// A value that AWS's own patterns exclude.
+    #[error("{what} {value:?} is not of the form that AWS gives out: {pattern}")]
+    Form {
+        /// What it is.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// The pattern.
+        pattern: String,
+    },
+}
+
+/// What is put there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Seed {
+    /// Accounts with access keys and quotas.
+    pub accounts: Vec<AccountSeed>,
+    /// Refuse access keys of no account; without it they belong to account 123456789012.
+    pub refuse_unknown_access_keys: bool,
+    /// Foundation models.
+    pub foundation_models: Vec<FoundationModel>,
+    /// Custom models, each after its base.
+    pub custom_models: Vec<CustomModelSeed>,
+    /// Throughputs.
+    pub provisioned_models: Vec<ProvisionedModelSeed>,
+}
+
+/// An account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccountSeed {
+    /// Its 12 digits.
+    pub account_id: String,
+    /// Its access keys.
+    #[serde(default)]
+    pub access_keys: Vec<String>,
+    /// Those of its access keys whose session token has run out.
+    #[serde(default)]
+    pub expired_access_keys: Vec<String>,
+    /// How many model units it may have; not given: any number.
+    #[serde(default)]
+    pub model_unit_quota: Option<u32>,
+}
+
+/// A custom model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CustomModelSeed {
+    /// Its name.
+    pub name: String,
+    /// The model that it was made from: the id or ARN of a foundation model, or the name or ARN of a custom model.
+    pub base_model: String,
+    /// Its ARN; made, if not given.
+    #[serde(default)]
+    pub arn: Option<String>,
+    /// Its status; `Active`, if not given.
+    #[serde(default)]
+    pub status: ModelStatus,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure_message: Option<String>,
+    /// When it was made; now, if not given.
+    #[serde(default)]
+    pub creation_time: Option<Timestamp>,
+    /// Its account.
+    #[serde(default)]
+    pub account_id: Option<String>,
+    /// Its region.
+    #[serde(default)]
+    pub region: Option<String>,
+}
+
+/// A throughput.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProvisionedModelSeed {
+    /// Its name.
+    pub name: String,
+    /// The model that it serves: as for [`CustomModelSeed::base_model`].
+    pub model: String,
+    /// Its ARN; made, if not given.
+    #[serde(default)]
+    pub arn: Option<String>,
+    /// Its status; `InService`, if not given. `Creating` and `Updating` stay until they are finished.
+    #[serde(default)]
+    pub status: Option<ProvisionedModelStatus>,
+    /// The model that is on the way.
+    #[serde(default)]
+    pub desired_model: Option<String>,
+    /// Why it failed.
+    #[serde(default)]
+    pub failure_message: Option<String>,
+    /// Model units; 1, if not given.
+    #[serde(default)]
+    pub model_units: Option<u32>,
+    /// The commitment.
+    #[serde(default)]
+    pub commitment_duration: Option<CommitmentDuration>,
+    /// When the commitment ends; a term after the creation, if not given.
+    #[serde(default)]
+    pub commitment_expiration_time: Option<Timestamp>,
+    /// When it was made; now, if not given.
+    #[serde(default)]
+    pub creation_time: Option<Timestamp>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Its account.
+    #[serde(default)]
+    pub account_id: Option<String>,
+    /// Its region.
+    #[serde(default)]
+    pub region: Option<String>,
+}
+
+impl CustomModelSeed {
+    /// An active custom model.
+    #[must_use]
+    pub fn new(name: &str, base_model: &str) -> Self {
+        Self { name: name.to_owned(), base_model: base_model.to_owned(), ..Self::default() }
+    }
+}
+
+impl ProvisionedModelSeed {
+    /// A throughput in service.
+    #[must_use]
+    pub fn new(name: &str, model: &str) -> Self {
+        Self { name: name.to_owned(), model: model.to_owned(), ..Self::default() }
+    }
+
+    /// With this ARN.
+    #[must_use]
+    pub fn arn(mut self, arn: &str) -> Self {
+        self.arn = Some(arn.to_owned());
+        self
+    }
+
+    /// With this status.
+    #[must_use]
+    pub fn status(mut self, status: ProvisionedModelStatus) -> Self {
+        self.status = Some(status);
+        self
+    }
+}
+
+impl Seed {
+    /// A small account to try things with: two foundation models, custom models of both, and throughputs on custom and base models.
+    #[must_use]
+    pub fn demo() -> Self {
+        let nova = "amazon.nova-lite-v1:0:24k";
+        let titan = "amazon.titan-text-express-v1:0:8k";
+        let model = |id: &str, name: &str, base: &str| CustomModelSeed {
+            arn: Some(format!("arn:aws:bedrock:{DEFAULT_REGION}:{DEFAULT_ACCOUNT}:custom-model/{base}/{id}")),
+            ..CustomModelSeed::new(name, base)
+        };
+        let throughput = |id: &str, name: &str, model: &str| {
+            let arn = format!("arn:aws:bedrock:{DEFAULT_REGION}:{DEFAULT_ACCOUNT}:provisioned-model/{id}");
+            ProvisionedModelSeed::new(name, model).arn(&arn)
+        };
+        Self {
+            foundation_models: vec![FoundationModel::text(nova), FoundationModel::text(titan)],
+            custom_models: vec![
+                model("summarizer01", "summarizer-v1", nova),
+                model("summarizer02", "summarizer-v2", nova),
+                model("chatchatchat", "chat-v1", titan),
+            ],
+            provisioned_models: vec![
+                throughput("summarizer00", "summarizer", "summarizer-v1"),
+                throughput("chatbotchat0", "chat", "chat-v1"),
+                throughput("novalitebase", "nova-lite", nova),
+            ],
+            ..Self::default()
+        }
+    }
+
+    /// Puts everything there.
+    ///
+    /// # Errors
+    /// When something names a model that does not exist, or an ARN or name is not of AWS's form. Nothing is put there then.
+    pub fn plant(&self, world: &mut World, keys: &mut AccessKeys, now: Timestamp) -> Result<(), SeedError> {
+        let (mut planted, mut given) = (world.clone(), keys.clone());
+        for AccountSeed { account_id, access_keys, expired_access_keys, model_unit_quota } in &self.accounts {
+            for key in access_keys.iter().chain(expired_access_keys) {
+                given.add(key, account_id);
+                given.set_expired(key, expired_access_keys.contains(key));
+            }
+            planted.set_quota(account_id, *model_unit_quota);
+        }
+        if self.refuse_unknown_access_keys {
+            given.refuse_unknown(true);
+        }
+        for model in &self.foundation_models {
+            planted.put_foundation_model(model.clone());
+        }
+        for model in &self.custom_models {
+            model.plant(&mut planted, now)?;
+        }
+        for throughput in &self.provisioned_models {
+            throughput.plant(&mut planted, now)?;
+        }
+        (*world, *keys) = (planted, given);
+        Ok(())
+    }
+}
+
+fn caller(account: Option<&String>, region: Option<&String>) -> Caller {
+    Caller::new(account.map_or(DEFAULT_ACCOUNT, String::as_str), region.map_or(DEFAULT_REGION, String::as_str))
+}
+
+fn of_form(shape: &str, what: &'static str, value: &str) -> Result<(), SeedError> {
+    let Some(shape) = API.shapes.get(shape) else { return Ok(()) };
+    if shape.regex.as_ref().is_none_or(|regex| regex.is_match(value)) {
+        return Ok(());
+    }
+    Err(SeedError::Form { what, value: value.to_owned(), pattern: shape.pattern.clone().unwrap_or_default() })
+}
+
+fn resolve(world: &World, caller: &Caller, of: &str, model: &str) -> Result<(String, String), SeedError> {
+    world.resolve_model(caller, model).ok_or_else(|| SeedError::NoModel {
+        of: of.to_owned(),
+        model: model.to_owned(),
+        account: caller.account.clone(),
+        region: caller.region.clone(),
+    })
+}
+
+impl CustomModelSeed {
+    fn plant(&self, world: &mut World, now: Timestamp) -> Result<(), SeedError> {
+        let caller = caller(self.account_id.as_ref(), self.region.as_ref());
+        let of = format!("the custom model {:?}", self.name);
+        let (base_model_arn, foundation) = resolve(world, &caller, &of, &self.base_model)?;
+        let id = foundation.split_once(":foundation-model/").map_or("", |(_, id)| id);
+        let arn = match &self.arn {
+            Some(arn) => arn.clone(),
+            None => caller.arn(&format!("custom-model/{id}/{}", world.make_id())),
+        };
+        of_form("CustomModelName", "the name of a custom model", &self.name)?;
+        of_form("ModelArn", "the ARN of a custom model", &arn)?;
+        world.put_custom_model(
+            &caller,
+            CustomModel {
+                arn,
+                name: self.name.clone(),
+                base_model_arn,
+                status: self.status,
+                failure_message: self.failure_message.clone(),
+                customization_type: Some("FINE_TUNING".to_owned()),
+                creation_time: self.creation_time.unwrap_or(now),
+            },
+        );
+        Ok(())
+    }
+}
+
+impl ProvisionedModelSeed {
+    fn plant(&self, world: &mut World, now: Timestamp) -> Result<(), SeedError> {
+        let caller = caller(self.account_id.as_ref(), self.region.as_ref());
+        let of = format!("the throughput {:?}", self.name);
+        let (model, foundation) = resolve(world, &caller, &of, &self.model)?;
+        let arn = match &self.arn {
+            Some(arn) => arn.clone(),
+            None => caller.arn(&format!("provisioned-model/{}", world.make_id())),
+        };
+        of_form("ProvisionedModelName", "the name of a throughput", &self.name)?;
+        of_form("ProvisionedModelArn", "the ARN of a throughput", &arn)?;
+        let created = self.creation_time.unwrap_or(now);
+        // It has been there for long: reads that lag show it, too.
+        let long_ago = created.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+        let mut throughput = ProvisionedModel::in_service(&arn, &self.name, &model, &foundation, created);
+        if let Some(desired) = &self.desired_model {
+            throughput.desired_model_arn = resolve(world, &caller, &of, desired)?.0;
+        }
+        throughput.status = self.status.unwrap_or(ProvisionedModelStatus::InService);
+        throughput.failure_message.clone_from(&self.failure_message);
+        throughput.model_units = self.model_units.unwrap_or(1);
+        throughput.commitment_duration = self.commitment_duration;
+        throughput.commitment_expiration_time = self.commitment_expiration_time.or_else(|| {
+            let term = self.commitment_duration?.days();
+            created.checked_add(SignedDuration::from_hours(24 * i64::try_from(term).ok()?)).ok()
+        });
+        throughput.tags.clone_from(&self.tags);
+        throughput.note(long_ago);
+        world.put_throughput(&caller, throughput);
+        Ok(())
+    }
+}

@@ -1,0 +1,344 @@
+//! The AWS SDK behind [`Bedrock`]: the one file that names it.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_bedrock::{
+    Client,
+    config::http::HttpResponse,
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::{
+        RequestId, get_custom_model::GetCustomModelOutput,
+        get_provisioned_model_throughput::GetProvisionedModelThroughputOutput,
+    },
+    primitives::DateTime,
+    types::{ProvisionedModelStatus, ProvisionedModelSummary},
+};
+use futures::{FutureExt, future::BoxFuture};
+use jiff::Timestamp;
+
+use super::{Accepted, Bedrock, Fault, FaultKind, Operation};
+use crate::{
+    conditions::truncated,
+    crd::UpdateRequest,
+    identifiers::{ModelArn, ProvisionedModelArn, ProvisionedModelId, ProvisionedModelName, Region},
+    observed::{CustomModel, ModelStatus, Throughput, ThroughputStatus},
+};
+
+/// The most throughputs that AWS lists on a page (shape `MaxResults`).
+const PAGE_SIZE: i32 = 1000;
+
+/// The longest text of AWS that is passed on, in bytes: enough for every sentence that AWS writes, and not for a page of an error.
+const DETAIL_MAX: usize = 1024;
+
+/// The AWS SDK with the default credentials chain, one client for each region.
+#[derive(Debug)]
+pub struct Sdk {
+    config: SdkConfig,
+    clients: Mutex<HashMap<Region, Client>>,
+}
+
+impl Sdk {
+    /// Reads the environment as every AWS SDK does: `AWS_REGION`, credentials, `AWS_ENDPOINT_URL_BEDROCK`, ….
+    ///
+    /// `timeout` bounds a call from the first byte sent to the last received. The SDK does not try again by itself.
+    pub async fn from_environment(timeout: Duration) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(timeout)
+            .connect_timeout(timeout.min(Duration::from_secs(3)))
+            .build();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .app_name(app_name())
+            .load()
+            .await;
+        Self { config, clients: Mutex::default() }
+    }
+
+    /// The region that the environment names.
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(AsRef::as_ref)
+    }
+
+    fn client(&self, region: &Region) -> Client {
+        // A poisoned lock only means that another thread ended while it held the map, which is whole at any moment.
+        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        clients
+            .entry(region.clone())
+            .or_insert_with(|| {
+                let config = aws_sdk_bedrock::config::Builder::from(&self.config)
+                    .region(aws_sdk_bedrock::config::Region::new(region.to_string()))
+                    .build();
+                Client::from_conf(config)
+            })
+            .clone()
+    }
+}
+
+// A constant that the SDK's own rules allow; a test would meet a mistake.
+#[allow(clippy::expect_used)]
+fn app_name() -> aws_config::AppName {
+    aws_config::AppName::new(concat!("bedrock-throughput-operator-", env!("CARGO_PKG_VERSION"))).expect("a legal name")
+}
+
+impl Bedrock for Sdk {
+    fn list_throughputs<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Throughput>, Fault>> {
+        async move {
+            let operation = Operation::ListProvisionedModelThroughputs;
+            let mut pages =
+                self.client(region).list_provisioned_model_throughputs().into_paginator().page_size(PAGE_SIZE).send();
+            let mut all = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| fault(operation, &error))?;
+                for summary in page.provisioned_model_summaries.unwrap_or_default() {
+                    all.push(from_summary(summary)?);
+                }
+            }
+            Ok(all)
+        }
+        .boxed()
+    }
+
+    fn get_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        id: &'a ProvisionedModelId,
+    ) -> BoxFuture<'a, Result<Option<Throughput>, Fault>> {
+        async move {
+            let call = self.client(region).get_provisioned_model_throughput().provisioned_model_id(id.as_str());
+            let answer = call.send().await.map_err(|error| fault(Operation::GetProvisionedModelThroughput, &error));
+            found(answer)?.map(from_get).transpose()
+        }
+        .boxed()
+    }
+
+    fn update_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        request: &'a UpdateRequest,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        async move {
+            let UpdateRequest { desired_provisioned_model_name, desired_model_id } = request.clone();
+            let call = self
+                .client(region)
+                .update_provisioned_model_throughput()
+                .provisioned_model_id(arn.as_str())
+                .set_desired_provisioned_model_name(desired_provisioned_model_name)
+                .set_desired_model_id(desired_model_id);
+            let answer =
+                call.send().await.map_err(|error| fault(Operation::UpdateProvisionedModelThroughput, &error))?;
+            Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
+        }
+        .boxed()
+    }
+
+    fn get_custom_model<'a>(
+        &'a self,
+        region: &'a Region,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<Option<CustomModel>, Fault>> {
+        async move {
+            let call = self.client(region).get_custom_model().model_identifier(model);
+            let answer = call.send().await.map_err(|error| fault(Operation::GetCustomModel, &error));
+            Ok(found(answer)?.map(from_custom_model))
+        }
+        .boxed()
+    }
+}
+
+fn found<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Fault { kind: FaultKind::NotFound, .. }) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// One fault for everything that can go wrong with a call.
+fn fault<E>(operation: Operation, error: &SdkError<E, HttpResponse>) -> Fault
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (code, message) = match error {
+        SdkError::ServiceError(answer) => {
+            (answer.err().code().map(str::to_owned), answer.err().message().map(str::to_owned))
+        }
+        _ => (None, None),
+    };
+    let request_id =
+        error.raw_response().and_then(|answer| answer.headers().get("x-amzn-requestid")).map(str::to_owned);
+    let retry_after = error
+        .raw_response()
+        .and_then(|answer| answer.headers().get("retry-after"))
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::from_secs);
+    let kind = kind(error, code.as_deref());
+    let detail = match (message, error) {
+        (Some(message), _) => message,
+        (None, SdkError::ServiceError(answer)) => format!("HTTP status {}", answer.raw().status()),
+        (None, _) => innermost(error),
+    };
+    Fault { kind, operation, code, detail: one_line(&detail), request_id, retry_after }
+}
+
+/// A text of unknown origin as one line of bounded length.
+fn one_line(text: &str) -> String {
+    truncated(text.split_whitespace().collect::<Vec<_>>().join(" "), DETAIL_MAX)
+}
+
+fn kind<E>(error: &SdkError<E, HttpResponse>, code: Option<&str>) -> FaultKind {
+    match error {
+        SdkError::TimeoutError(_) => FaultKind::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => FaultKind::Timeout,
+        SdkError::DispatchFailure(failure) if failure.is_io() => FaultKind::Connection,
+        // The credentials chain reports its failure as a dispatch failure or a construction failure, depending on the step.
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if about_credentials(error) => {
+            FaultKind::CredentialsMissing
+        }
+        SdkError::DispatchFailure(_) => FaultKind::Connection,
+        SdkError::ServiceError(answer) => service(answer.raw().status().as_u16(), code),
+        // The request could not even be made: the same one will not be made next time either.
+        SdkError::ConstructionFailure(_) => FaultKind::Refused,
+        // `ResponseError`, and what a newer SDK adds.
+        _ => FaultKind::InvalidResponse,
+    }
+}
+
+/// Error codes of Bedrock (AWS's model of the operations) and those that any AWS service can answer ("Common Errors").
+fn service(status: u16, code: Option<&str>) -> FaultKind {
+    match code {
+        Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "OptInRequired") => {
+            FaultKind::AccessDenied
+        }
+        Some("ResourceNotFoundException") => FaultKind::NotFound,
+        Some("ConflictException") => FaultKind::Conflict,
+        Some("ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded") => {
+            FaultKind::Throttled
+        }
+        Some(
+            "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "RequestExpired",
+        ) => FaultKind::CredentialsRejected,
+        Some(
+            "InternalServerException"
+            | "InternalFailure"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+            | "ServiceUnavailableException",
+        ) => FaultKind::Internal,
+        // An answer of success that is an error all the same is one that could not be parsed.
+        _ if (200..300).contains(&status) => FaultKind::InvalidResponse,
+        _ if status == 429 => FaultKind::Throttled,
+        _ if status >= 500 => FaultKind::Internal,
+        None => FaultKind::InvalidResponse,
+        Some(_) => FaultKind::Refused,
+    }
+}
+
+fn about_credentials<E>(error: &SdkError<E, HttpResponse>) -> bool {
+    let failure: Option<&(dyn std::error::Error + 'static)> = match error {
+        SdkError::DispatchFailure(failure) => {
+            failure.as_connector_error().and_then(|connector| std::error::Error::source(connector))
+        }
+        _ => None,
+    };
+    let mut chain = std::iter::successors(failure, |error| std::error::Error::source(*error));
+    chain.any(|error| error.to_string().contains("credential"))
+}
+
+/// The innermost cause says what happened; the layers around it only repeat that something did.
+fn innermost<E: std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+    let source = match error {
+        SdkError::TimeoutError(_) => return String::new(),
+        SdkError::DispatchFailure(failure) => {
+            failure.as_connector_error().map(|error| error as &(dyn std::error::Error + 'static))
+        }
+        _ => std::error::Error::source(error),
+    };
+    let innermost = std::iter::successors(source, |error| std::error::Error::source(*error)).last();
+    innermost.map_or_else(|| DisplayErrorContext(error).to_string(), ToString::to_string)
+}
+
+fn from_summary(summary: ProvisionedModelSummary) -> Result<Throughput, Fault> {
+    let operation = Operation::ListProvisionedModelThroughputs;
+    Ok(Throughput {
+        arn: ProvisionedModelArn::from_aws(summary.provisioned_model_arn),
+        name: ProvisionedModelName::from_aws(summary.provisioned_model_name),
+        status: status(&summary.status),
+        model_arn: ModelArn::from_aws(summary.model_arn),
+        desired_model_arn: ModelArn::from_aws(summary.desired_model_arn),
+        foundation_model_arn: ModelArn::from_aws(summary.foundation_model_arn),
+        model_units: summary.model_units,
+        desired_model_units: summary.desired_model_units,
+        commitment_duration: summary.commitment_duration.map(|duration| duration.as_str().to_owned()),
+        commitment_expiration_time: summary.commitment_expiration_time.map(|at| time(operation, &at)).transpose()?,
+        creation_time: time(operation, &summary.creation_time)?,
+        last_modified_time: time(operation, &summary.last_modified_time)?,
+        failure_message: None,
+    })
+}
+
+fn from_get(answer: GetProvisionedModelThroughputOutput) -> Result<Throughput, Fault> {
+    let operation = Operation::GetProvisionedModelThroughput;
+    Ok(Throughput {
+        arn: ProvisionedModelArn::from_aws(answer.provisioned_model_arn),
+        name: ProvisionedModelName::from_aws(answer.provisioned_model_name),
+        status: status(&answer.status),
+        model_arn: ModelArn::from_aws(answer.model_arn),
+        desired_model_arn: ModelArn::from_aws(answer.desired_model_arn),
+        foundation_model_arn: ModelArn::from_aws(answer.foundation_model_arn),
+        model_units: answer.model_units,
+        desired_model_units: answer.desired_model_units,
+        commitment_duration: answer.commitment_duration.map(|duration| duration.as_str().to_owned()),
+        commitment_expiration_time: answer.commitment_expiration_time.map(|at| time(operation, &at)).transpose()?,
+        creation_time: time(operation, &answer.creation_time)?,
+        last_modified_time: time(operation, &answer.last_modified_time)?,
+        failure_message: answer.failure_message,
+    })
+}
+
+fn from_custom_model(answer: GetCustomModelOutput) -> CustomModel {
+    CustomModel {
+        arn: ModelArn::from_aws(answer.model_arn),
+        base: answer.base_model_arn.filter(|arn| !arn.is_empty()).map(ModelArn::from_aws),
+        status: answer.model_status.map(|status| match status.as_str() {
+            "Active" => ModelStatus::Active,
+            "Creating" => ModelStatus::Creating,
+            "Failed" => ModelStatus::Failed,
+            word => ModelStatus::Other(word.to_owned()),
+        }),
+    }
+}
+
+fn status(status: &ProvisionedModelStatus) -> ThroughputStatus {
+    match status {
+        ProvisionedModelStatus::Creating => ThroughputStatus::Creating,
+        ProvisionedModelStatus::InService => ThroughputStatus::InService,
+        ProvisionedModelStatus::Updating => ThroughputStatus::Updating,
+        ProvisionedModelStatus::Failed => ThroughputStatus::Failed,
+        other => ThroughputStatus::Other(other.as_str().to_owned()),
+    }
+}
+
+fn time(operation: Operation, at: &DateTime) -> Result<Timestamp, Fault> {
+    let nanoseconds = i32::try_from(at.subsec_nanos()).unwrap_or_default();
+    Timestamp::new(at.secs(), nanoseconds).map_err(|error| Fault {
+        kind: FaultKind::InvalidResponse,
+        operation,
+        code: None,
+        detail: format!("a time in it is out of range: {error}"),
+        request_id: None,
+        retry_after: None,
+    })
+}

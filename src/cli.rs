@@ -1,0 +1,114 @@
+//! The command line. Every flag of `run` has an environment variable.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
+
+use crate::telemetry::LogFormat;
+
+/// A Kubernetes operator that renames Amazon Bedrock provisioned throughput and moves it to another model, in place.
+#[derive(Debug, Parser)]
+#[command(name = "bedrock-throughput-operator", version, max_term_width = 120)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    ///
+    /// Kubernetes: KUBECONFIG, or the pod's service account. AWS: the default credentials chain, `AWS_REGION`, `AWS_ENDPOINT_URL_BEDROCK`.
+    Run(Run),
+    /// Print the `CustomResourceDefinitions` as YAML.
+    Crd,
+}
+
+/// The flags of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// How often drift is looked for, where an object does not say: 10s to 24h
+    #[arg(long, env = "BTO_DEFAULT_INTERVAL", default_value = "5m", value_parser = interval, value_name = "DURATION")]
+    pub default_interval: Duration,
+
+    /// The namespaces to watch, separated by commas; all, if not given
+    #[arg(long, env = "BTO_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
+    pub watch_namespaces: Vec<String>,
+
+    /// How many objects are worked on at the same time
+    #[arg(long, env = "BTO_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..), value_name = "NUMBER")]
+    pub concurrency: u16,
+
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, env = "BTO_HTTP_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub http_addr: SocketAddr,
+
+    /// How long a call to AWS may take before it counts as unanswered
+    #[arg(long, env = "BTO_AWS_TIMEOUT", default_value = "30s", value_parser = positive, value_name = "DURATION")]
+    pub aws_timeout: Duration,
+
+    /// How long reads at AWS may lag behind writes: a call is repeated only when a look that was begun this long after it does not show it
+    #[arg(long, env = "BTO_READ_LAG", default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    pub read_lag: Duration,
+
+    /// How log lines are written
+    #[arg(long, env = "BTO_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug or trace, or directives such as info,kube=debug
+    #[arg(long, env = "BTO_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: String,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    parsed.ok_or_else(|| "write it in hours, minutes and seconds, such as 5m, 1h30m or 90s".to_owned())
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(
+        |duration| {
+            if duration.is_zero() { Err("it must be longer than 0s".to_owned()) } else { Ok(duration) }
+        },
+    )
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    crate::desired::parse_interval(text).map_err(|_| "write a duration from 10s to 24h, such as 5m or 1h30m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_run_has_an_environment_variable() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for flag in run.get_arguments().filter(|flag| flag.get_id() != "help") {
+            let expected = format!("BTO_{}", flag.get_id().as_str().to_uppercase());
+            assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
+        }
+    }
+
+    #[test]
+    fn durations_are_bounded() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from([&["operator", "run"], arguments].concat());
+        assert!(parse(&["--default-interval", "90s", "--read-lag", "0s"]).is_ok());
+        for bad in
+            [["--default-interval", "5s"], ["--aws-timeout", "0s"], ["--read-lag", "-1s"], ["--concurrency", "0"]]
+        {
+            assert!(parse(&bad).is_err(), "{bad:?}");
+        }
+    }
+}

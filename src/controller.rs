@@ -1,0 +1,173 @@
+//! The watch, and the queue of objects that are due.
+
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
+
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    channel::mpsc::{self, UnboundedSender},
+    future::{self, BoxFuture, Shared},
+};
+use kube::{
+    Api, Client, Resource as _, ResourceExt as _,
+    runtime::{
+        Controller, PredicateConfig, WatchStreamExt as _, controller,
+        reflector::{self, ObjectRef},
+        watcher,
+    },
+};
+
+use crate::{
+    claims::Claimant,
+    crd::{ProvisionedThroughputStatus, RECONCILE_REQUESTED_AT},
+    desired::Desired,
+    reconcile::{Context, after_an_error, claimant, reconcile},
+    report::{Subject, Watched},
+    serve::Health,
+};
+
+/// What ends a controller: it is done once the request to end has come.
+pub type Shutdown = Shared<BoxFuture<'static, ()>>;
+
+/// Watches the objects of one namespace, or of all, until `shutdown`; then waits for the passes that are under way.
+pub async fn run(
+    client: Client,
+    namespace: Option<&str>,
+    concurrency: u16,
+    context: Arc<Context>,
+    health: Arc<Health>,
+    shutdown: Shutdown,
+) {
+    let scope = namespace.map_or_else(|| "all namespaces".to_owned(), |namespace| format!("namespace {namespace}"));
+    health.starting(&scope);
+    let api: Api<Watched> =
+        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+    let (reader, writer) = reflector::store();
+    let (wake, woken) = mpsc::unbounded();
+    let mut register = Register { context: Arc::clone(&context), wake, listed: HashSet::new(), known: HashSet::new() };
+    let watched_health = Arc::clone(&health);
+    let watched_scope = scope.clone();
+    let objects = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(trim)
+        .inspect_ok(move |event| register.note(event))
+        .inspect(move |event| watched_health.watched(&watched_scope, event.as_ref()))
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(triggers, PredicateConfig::default());
+    Controller::for_stream(objects, reader)
+        .with_config(controller::Config::default().concurrency(concurrency))
+        .reconcile_on(woken)
+        .graceful_shutdown_on(shutdown)
+        .run(reconcile, after_an_error, context)
+        .for_each(|result| {
+            if let Err(error) = result {
+                note_error(&scope, &error);
+            }
+            future::ready(())
+        })
+        .await;
+    health.stopped(&scope);
+}
+
+/// What passes and the watch themselves could not deal with. Faults of passes have been told by then.
+fn note_error(scope: &str, error: &controller::Error<crate::report::ReportError, watcher::Error>) {
+    match error {
+        controller::Error::ObjectNotFound(object) => tracing::debug!(%object, "the object is gone"),
+        controller::Error::ReconcilerFailed(..) => {}
+        controller::Error::QueueError(error) => {
+            tracing::warn!(scope, %error, "the watch was interrupted; it is taken up again");
+        }
+        controller::Error::RunnerError(error) => tracing::error!(scope, %error, "the queue of due objects failed"),
+    }
+}
+
+/// What is not needed is not kept: managed fields and annotations are most of an object's size.
+fn trim(object: &mut Watched) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    meta.labels = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.retain(|key, _| key == RECONCILE_REQUESTED_AT);
+    }
+}
+
+/// What makes an object due at once: another manifest, a request, or its deletion; not a write of its status.
+#[allow(clippy::unnecessary_wraps, reason = "the signature of a predicate")]
+fn triggers(object: &Watched) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    object.uid().hash(&mut hasher);
+    object.meta().generation.hash(&mut hasher);
+    object.annotations().get(RECONCILE_REQUESTED_AT).hash(&mut hasher);
+    object.meta().deletion_timestamp.is_some().hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// Keeps the books on which objects there are.
+struct Register {
+    context: Arc<Context>,
+    wake: UnboundedSender<ObjectRef<Watched>>,
+    known: HashSet<Subject>,
+    listed: HashSet<Subject>,
+}
+
+impl Register {
+    fn note(&mut self, event: &watcher::Event<Watched>) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(object) => {
+                self.listed.insert(subject(object));
+                self.enter(object);
+            }
+            watcher::Event::Apply(object) => self.enter(object),
+            watcher::Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                let gone: Vec<Subject> = self.known.difference(&listed).cloned().collect();
+                for subject in &gone {
+                    self.remove(subject);
+                }
+            }
+            watcher::Event::Delete(object) => self.remove(&subject(object)),
+        }
+    }
+
+    fn enter(&mut self, object: &Watched) {
+        let subject = subject(object);
+        self.context.memories.open(&subject.uid);
+        let stays = object.0.as_ref().ok().filter(|object| object.meta().deletion_timestamp.is_none());
+        let desired = stays.and_then(|object| {
+            let none = ProvisionedThroughputStatus::default();
+            Desired::parse(object, object.status.as_ref().unwrap_or(&none), &self.context.defaults).ok()
+        });
+        let waited = self.context.claims.claim(&claimant(object, &subject), desired.as_ref());
+        self.known.insert(subject);
+        self.wake(waited);
+    }
+
+    fn remove(&mut self, subject: &Subject) {
+        self.known.remove(subject);
+        self.context.memories.forget(&subject.uid);
+        self.context.metrics.forget(&subject.namespace, &subject.name);
+        let waited = self.context.claims.release(&subject.uid);
+        self.wake(waited);
+    }
+
+    fn wake(&self, waited: Vec<Claimant>) {
+        for Claimant { created: _, namespace, name, uid: _ } in waited {
+            tracing::debug!(namespace, name, "what it waited for is free");
+            // The receiver lives as long as the controller; at shutdown nobody waits any more.
+            let _ = self.wake.unbounded_send(ObjectRef::new(&name).within(&namespace));
+        }
+    }
+}
+
+fn subject(object: &Watched) -> Subject {
+    Subject {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,128 @@
+//! What the process remembers of each object from one pass to the next. None of it has to outlive the process.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+
+use crate::{crd::ProvisionedThroughputStatus, history::LastCall};
+
+/// What is remembered of one object.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The status that was written last, and the resource version that the object got by it: the watch may be behind.
+    pub written: Option<(String, ProvisionedThroughputStatus)>,
+    /// A call that AWS accepted and that no status tells of yet.
+    pub accepted: Option<LastCall>,
+    /// The change of the manifest or the request that was noticed last, and when.
+    pub noticed: Option<Noticed>,
+    /// The next look that is not asked for by a change is begun at this time or later.
+    pub next_look: Option<Timestamp>,
+    /// Looks in a row at something that AWS is at work on.
+    pub follows: u32,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+/// A change that a look has to be newer than.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noticed {
+    /// The generation of the manifest.
+    pub generation: Option<i64>,
+    /// The open `reconcile-requested-at`.
+    pub requested: Option<String>,
+    /// When it was first seen.
+    pub at: Timestamp,
+}
+
+/// The memories of all objects, by uid.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<HashMap<String, Memory>>);
+
+impl Memories {
+    /// Begins to remember an object.
+    pub fn open(&self, uid: &str) {
+        let mut memories = self.memories();
+        if !memories.contains_key(uid) {
+            memories.insert(uid.to_owned(), Memory::default());
+        }
+    }
+
+    /// What is remembered of an object.
+    pub fn recall(&self, uid: &str) -> Memory {
+        self.memories().get(uid).cloned().unwrap_or_default()
+    }
+
+    /// Remembers, unless the object is gone by now.
+    pub fn keep(&self, uid: &str, memory: Memory) {
+        if let Some(kept) = self.memories().get_mut(uid) {
+            *kept = memory;
+        }
+    }
+
+    /// Forgets an object.
+    pub fn forget(&self, uid: &str) {
+        self.memories().remove(uid);
+    }
+
+    fn memories(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+        // A poisoned lock only means that another thread ended while it held the map, which is whole at any moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    /// The newest status that is known: the one that was written last, unless the watch has caught up with it.
+    #[must_use]
+    pub fn newest<'a>(
+        &'a self,
+        resource_version: Option<&str>,
+        watched: Option<&'a ProvisionedThroughputStatus>,
+    ) -> Option<&'a ProvisionedThroughputStatus> {
+        match &self.written {
+            Some((written, status)) if is_newer(written, resource_version) => Some(status),
+            Some(_) | None => watched,
+        }
+    }
+}
+
+/// Resource versions of one resource compare as numbers (KEP-5504). One that is no number counts as newer, if it differs: what this
+/// process wrote is then believed for too long rather than forgotten too soon.
+fn is_newer(written: &str, watched: Option<&str>) -> bool {
+    let Some(watched) = watched else { return true };
+    match (written.parse::<u128>(), watched.parse::<u128>()) {
+        (Ok(written), Ok(watched)) => written > watched,
+        (Err(_), _) | (_, Err(_)) => written != watched,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_that_was_written_counts_until_the_watch_has_it() {
+        let status =
+            |generation| ProvisionedThroughputStatus { observed_generation: Some(generation), ..Default::default() };
+        let watched = status(1);
+        let memory = Memory { written: Some(("100".into(), status(2))), ..Default::default() };
+        let newest = |version| memory.newest(version, Some(&watched)).and_then(|status| status.observed_generation);
+        assert_eq!(newest(Some("99")), Some(2));
+        assert_eq!(newest(Some("100")), Some(1));
+        assert_eq!(newest(Some("1000")), Some(1));
+        assert_eq!(newest(Some("new-format")), Some(2));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_an_object_that_is_gone() {
+        let memories = Memories::default();
+        memories.open("a");
+        memories.keep("a", Memory { failures: 3, ..Memory::default() });
+        assert_eq!(memories.recall("a").failures, 3);
+        memories.forget("a");
+        memories.keep("a", Memory { failures: 4, ..Memory::default() });
+        assert_eq!(memories.recall("a").failures, 0);
+    }
+}

@@ -1,0 +1,415 @@
+//! The driver: one pass over one object, from the manifest to the report.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
+use tokio::time::Instant;
+
+use crate::{
+    act,
+    backoff::{Backoff, random},
+    bedrock::{Bedrock, Fault},
+    claims::{Claimant, Claims},
+    conditions::Reason,
+    crd::ProvisionedThroughputStatus,
+    desired::{Defaults, Desired, InvalidSpec},
+    history::{Answer, History, LastCall},
+    memory::{Memories, Memory, Noticed},
+    metrics::Metrics,
+    observe::{Demand, Sources},
+    observed::{Observed, Sighting, Throughput},
+    outcome::{Outcome, Severity, Verdict, Wake, outcome},
+    plan::{Plan, Situation, Update, plan},
+    report::{ReportError, Reporter, Subject, Watched},
+    schedule::{self, Due},
+};
+
+/// The pauses after a fault in a row of faults. The cap bounds how long the end of an outage goes unnoticed by an object.
+const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(2) };
+
+/// Everything that a pass needs.
+#[derive(Debug)]
+pub struct Context {
+    /// What the operator falls back on where a manifest says nothing.
+    pub defaults: Defaults,
+    /// How long reads at AWS may lag behind writes.
+    pub read_lag: Duration,
+    /// Where between two beats this process looks, so that operators do not all look at the full minute.
+    pub phase: Duration,
+    /// Where looks at AWS come from.
+    pub sources: Sources,
+    /// Where changes at AWS go.
+    pub bedrock: Arc<dyn Bedrock>,
+    /// Where results are told.
+    pub reporter: Reporter,
+    /// What is remembered of objects.
+    pub memories: Memories,
+    /// Which object manages which throughput.
+    pub claims: Claims,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A pass over an object. It is called for one object at a time.
+///
+/// # Errors
+/// When Kubernetes does not take what is to be told; the pass is then made again.
+pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, ReportError> {
+    if object.meta().deletion_timestamp.is_some() {
+        // Somebody else's finalizer keeps it for now. Nothing is changed at AWS for an object that is on its way out.
+        return Ok(Action::await_change());
+    }
+    let begun = Instant::now();
+    let subject = Subject {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        uid: object.uid().unwrap_or_default(),
+    };
+    let mut memory = context.memories.recall(&subject.uid);
+    let generation = object.meta().generation;
+    let watched = object.0.as_ref().ok().and_then(|object| object.status.as_ref());
+    let prior = memory.newest(object.meta().resource_version.as_deref(), watched).cloned().unwrap_or_default();
+    let mut pass = Pass { context: &context, subject: &subject, memory: &mut memory, generation, prior };
+    let result = pass.run(&object).await;
+    context.memories.keep(&subject.uid, memory.clone());
+    let took = begun.elapsed();
+    match result {
+        Ok((headline, wake)) => {
+            context.metrics.reconciled(headline, took);
+            Ok(wake)
+        }
+        Err(ReportError::Gone) => {
+            tracing::debug!(namespace = subject.namespace, name = subject.name, "the object is gone");
+            Ok(Action::await_change())
+        }
+        Err(error) => {
+            memory.failures = memory.failures.saturating_add(1);
+            context.memories.keep(&subject.uid, memory);
+            context.metrics.failed_to_reconcile(took);
+            Err(error)
+        }
+    }
+}
+
+/// When a pass that failed is made again.
+#[allow(clippy::needless_pass_by_value, reason = "the signature of an error policy")]
+pub fn after_an_error(object: Arc<Watched>, error: &ReportError, context: Arc<Context>) -> Action {
+    let failures = context.memories.recall(&object.uid().unwrap_or_default()).failures;
+    let pause = AFTER_A_FAULT.pause(failures.saturating_sub(1), None);
+    tracing::warn!(
+        namespace = object.namespace(), name = object.name_any(), %error, retry_in = ?pause,
+        "Kubernetes did not take what was to be told"
+    );
+    Action::requeue(pause)
+}
+
+struct Pass<'a> {
+    context: &'a Context,
+    subject: &'a Subject,
+    memory: &'a mut Memory,
+    generation: Option<i64>,
+    prior: ProvisionedThroughputStatus,
+}
+
+impl Pass<'_> {
+    async fn run(&mut self, object: &Watched) -> Result<(Reason, Action), ReportError> {
+        let claimant = claimant(object, self.subject);
+        let desired = match desired(object, &self.prior, &self.context.defaults) {
+            Ok(desired) => desired,
+            Err(invalid) => {
+                self.context.claims.claim(&claimant, None);
+                return self.tell(None, Verdict::Invalid(&invalid), None).await;
+            }
+        };
+        if desired.suspend {
+            return self.tell(Some(&desired), Verdict::Suspended, None).await;
+        }
+        let history = self.history();
+        let demand = self.demand(&desired, &history);
+        let look = self.context.sources.observe(&desired, &history, demand, self.context.read_lag).await;
+        let observed = match look {
+            Ok(observed) => observed,
+            Err(fault) => {
+                return self.tell(Some(&desired), Verdict::Blind(&fault), fault.retry_after).await;
+            }
+        };
+        if let Sighting::Found(throughput) = &observed.throughput
+            && let Some(holder) = self.context.claims.bind(&claimant, &desired, throughput)
+        {
+            let holder = format!("{}/{}", holder.namespace, holder.name);
+            return self.tell(Some(&desired), Verdict::Rival { holder: &holder }, None).await;
+        }
+        let plan = plan(&Situation {
+            desired: &desired,
+            observed: &observed,
+            history: &history,
+            read_lag: self.context.read_lag,
+        });
+        match (&plan, &observed.throughput) {
+            (Plan::Update(update), Sighting::Found(throughput)) => {
+                self.send(&desired, &observed, throughput, update).await
+            }
+            (
+                Plan::Update(_)
+                | Plan::Nothing
+                | Plan::Wait { .. }
+                | Plan::Settle { .. }
+                | Plan::Refuse { .. }
+                | Plan::Leave { .. },
+                _,
+            ) => {
+                self.tell(Some(&desired), Verdict::Seen { observed: &observed, plan: &plan, history: &history }, None)
+                    .await
+            }
+        }
+    }
+
+    /// Writes down that the call is sent, sends it, and leaves it to the next look to tell what came of it.
+    async fn send(
+        &mut self,
+        desired: &Desired,
+        observed: &Observed,
+        throughput: &Throughput,
+        update: &Update,
+    ) -> Result<(Reason, Action), ReportError> {
+        let sent_at = Timestamp::now();
+        self.tell(Some(desired), Verdict::Sending { observed, update, sent_at }, None).await?;
+        let Subject { namespace, name, uid: _ } = self.subject;
+        let answer = act::update(self.context.bedrock.as_ref(), &desired.region, &throughput.arn, update).await;
+        match answer {
+            Ok(accepted) => {
+                tracing::info!(
+                    namespace, name, generation = self.generation, arn = %throughput.arn, request = %update.request, from = %update.from,
+                    request_id = accepted.request_id, "AWS accepted the update"
+                );
+                self.context.metrics.updated(namespace, name);
+                self.memory.accepted = Some(LastCall {
+                    sent_at,
+                    request: update.request.clone(),
+                    from: update.from.clone(),
+                    cause: update.cause,
+                    answer: Answer::Accepted { request_id: accepted.request_id },
+                });
+                Ok((Reason::Updating, self.follow(Timestamp::now())))
+            }
+            Err(fault) => self.call_failed(desired, observed, update, &fault, sent_at).await,
+        }
+    }
+
+    async fn call_failed(
+        &mut self,
+        desired: &Desired,
+        observed: &Observed,
+        update: &Update,
+        fault: &Fault,
+        sent_at: Timestamp,
+    ) -> Result<(Reason, Action), ReportError> {
+        let verdict = Verdict::CallFailed { observed, update, fault, sent_at };
+        self.tell(Some(desired), verdict, fault.retry_after).await
+    }
+
+    /// What was done before: what the status says, or what this process knows more than it.
+    fn history(&self) -> History {
+        let mut history = History::of(&self.prior, self.generation);
+        if let Some(accepted) = &self.memory.accepted {
+            history.last_call = Some(accepted.clone());
+        }
+        history
+    }
+
+    /// How new the look has to be: newer than the change that the pass is about; else as was decided by the pass before.
+    fn demand(&mut self, desired: &Desired, history: &History) -> Demand {
+        let now = Timestamp::now();
+        let changed = self.prior.observed_generation != self.generation || desired.requested.is_some();
+        let noticed = changed.then(|| {
+            let same = self
+                .memory
+                .noticed
+                .take()
+                .filter(|noticed| noticed.generation == self.generation && noticed.requested == desired.requested);
+            let at = same.map_or(now, |noticed| noticed.at);
+            self.memory.noticed =
+                Some(Noticed { generation: self.generation, requested: desired.requested.clone(), at });
+            at
+        });
+        let due = self.memory.next_look.filter(|next| *next <= now);
+        let not_before = match (noticed, due) {
+            (Some(noticed), due) => due.map_or(noticed, |due| due.max(noticed)),
+            (None, Some(due)) => due,
+            // A pass before its time, or the first of this process: what was seen within an interval is new enough.
+            (None, None) => schedule::minus(now, desired.interval),
+        };
+        // While AWS is at work on a call, the model was looked at for it.
+        let undecided = history.last_call.is_none() && !history.synced;
+        Demand { not_before, closely: changed || undecided }
+    }
+
+    /// Tells the result of the pass, if it is another than before.
+    async fn tell(
+        &mut self,
+        desired: Option<&Desired>,
+        verdict: Verdict<'_>,
+        retry_after: Option<Duration>,
+    ) -> Result<(Reason, Action), ReportError> {
+        let now = Timestamp::now();
+        let told = outcome(&self.prior, self.generation, desired, verdict, now);
+        self.log(&told, verdict);
+        let Outcome { status, notice, wake, headline } = told;
+        let Subject { namespace, name, uid: _ } = self.subject;
+        self.context.metrics.show(namespace, name, &status.conditions);
+        if status != self.prior {
+            let version = self.context.reporter.write(self.subject, &status).await?;
+            self.context.metrics.wrote_status();
+            self.memory.written = Some((version, status.clone()));
+            if status.plan.as_ref().is_none_or(|plan| plan.sent_at.is_none()) {
+                self.memory.accepted = None;
+            }
+            self.prior = status;
+        }
+        if let Some(notice) = notice {
+            if let Some(cause) = notice.ends {
+                self.context.metrics.served(namespace, name, cause);
+            }
+            // An event is worth a try, and no more: the status has it all.
+            if let Err(error) = self.context.reporter.publish(self.subject, &notice, now).await {
+                tracing::warn!(namespace, name, reason = notice.reason, %error, "an event could not be published");
+            }
+        }
+        let looked_at = match verdict {
+            Verdict::Seen { observed, .. }
+            | Verdict::Sending { observed, .. }
+            | Verdict::CallFailed { observed, .. } => observed.looked_at,
+            Verdict::Invalid(_) | Verdict::Rival { .. } | Verdict::Suspended | Verdict::Blind(_) => now,
+        };
+        Ok((headline, self.wake(wake, desired, looked_at, retry_after)))
+    }
+
+    fn wake(
+        &mut self,
+        wake: Wake,
+        desired: Option<&Desired>,
+        looked_at: Timestamp,
+        retry_after: Option<Duration>,
+    ) -> Action {
+        let interval = desired.map_or(self.context.defaults.interval, |desired| desired.interval);
+        match wake {
+            Wake::Interval => {
+                self.rest();
+                let now = Timestamp::now();
+                self.come_back(schedule::after_an_interval(looked_at, interval, self.context.phase, now, random()))
+            }
+            Wake::Following => {
+                self.memory.failures = 0;
+                self.follow(looked_at)
+            }
+            Wake::Backoff => {
+                self.memory.follows = 0;
+                let pause = AFTER_A_FAULT.pause(self.memory.failures, retry_after);
+                self.memory.failures = self.memory.failures.saturating_add(1);
+                self.memory.next_look = Some(Timestamp::now());
+                Action::requeue(pause)
+            }
+            Wake::OnChange => {
+                self.rest();
+                self.memory.next_look = None;
+                Action::await_change()
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        self.memory.follows = 0;
+        self.memory.failures = 0;
+    }
+
+    fn follow(&mut self, since: Timestamp) -> Action {
+        let looks = self.memory.follows;
+        self.memory.follows = looks.saturating_add(1);
+        self.come_back(schedule::following(since, looks, self.context.phase, Timestamp::now(), random()))
+    }
+
+    fn come_back(&mut self, due: Due) -> Action {
+        let Due { not_before, pause } = due;
+        self.memory.next_look = Some(not_before);
+        Action::requeue(pause)
+    }
+
+    /// One line for each decision; the usual one, that all is as it was, only for debugging.
+    fn log(&self, told: &Outcome, verdict: Verdict<'_>) {
+        let Subject { namespace, name, uid: _ } = self.subject;
+        let Outcome { status, notice, wake, headline } = told;
+        let detail = status.conditions.first().map(|ready| ready.message.as_str());
+        let request_id = match verdict {
+            Verdict::Blind(fault) | Verdict::CallFailed { fault, .. } => fault.request_id.clone(),
+            Verdict::Invalid(_)
+            | Verdict::Rival { .. }
+            | Verdict::Suspended
+            | Verdict::Seen { .. }
+            | Verdict::Sending { .. } => status.last_update.as_ref().and_then(|update| update.request_id.clone()),
+        };
+        let warns = notice.as_ref().is_some_and(|notice| notice.severity == Severity::Warning);
+        let (generation, arn, decision) = (self.generation, status.provisioned_model_arn.as_deref(), decision(verdict));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    namespace,
+                    name,
+                    generation,
+                    arn,
+                    decision,
+                    reason = headline.as_str(),
+                    detail,
+                    ?wake,
+                    request_id,
+                    "decided"
+                )
+            };
+        }
+        if warns {
+            line!(warn);
+        } else if *status == self.prior {
+            line!(debug);
+        } else {
+            line!(info);
+        }
+    }
+}
+
+/// A decision in one word, for logs.
+fn decision(verdict: Verdict<'_>) -> &'static str {
+    match verdict {
+        Verdict::Invalid(_) | Verdict::Rival { .. } => "refuse",
+        Verdict::Suspended => "suspended",
+        Verdict::Blind(_) => "blind",
+        Verdict::Sending { .. } => "update",
+        Verdict::CallFailed { .. } => "failed",
+        Verdict::Seen { plan, .. } => match plan {
+            Plan::Nothing => "nothing",
+            Plan::Wait { .. } => "wait",
+            Plan::Settle { .. } => "settle",
+            Plan::Refuse { .. } => "refuse",
+            Plan::Leave { .. } => "leave",
+            Plan::Update(_) => "update",
+        },
+    }
+}
+
+fn desired(
+    object: &Watched,
+    status: &ProvisionedThroughputStatus,
+    defaults: &Defaults,
+) -> Result<Desired, InvalidSpec> {
+    match &object.0 {
+        Ok(object) => Desired::parse(object, status, defaults),
+        Err(invalid) => Err(InvalidSpec::Unreadable(invalid.error.clone())),
+    }
+}
+
+/// An object as one that wants to manage a throughput.
+#[must_use]
+pub fn claimant(object: &Watched, subject: &Subject) -> Claimant {
+    let Subject { namespace, name, uid } = subject.clone();
+    let created = object.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
+    Claimant { created, namespace, name, uid }
+}

@@ -1,0 +1,120 @@
+//! `run`: wires everything together, until a signal ends it.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use futures::{FutureExt as _, future};
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    backoff::random,
+    bedrock::{Bedrock, metered::Metered, sdk::Sdk},
+    claims::Claims,
+    cli::Run,
+    controller::{self, Shutdown},
+    desired::Defaults,
+    identifiers::Region,
+    memory::Memories,
+    metrics::Metrics,
+    observe::Sources,
+    reconcile::Context,
+    report::Reporter,
+    serve::{self, Health},
+};
+
+/// Runs the operator until SIGTERM or SIGINT; then the calls that are out are waited for, and their results told.
+///
+/// # Errors
+/// When it cannot start: no Kubernetes configuration, an address in use, a region that is none.
+pub async fn run(flags: Run) -> anyhow::Result<()> {
+    let Run {
+        default_interval,
+        watch_namespaces,
+        concurrency,
+        http_addr,
+        aws_timeout,
+        read_lag,
+        log_format: _,
+        log_level: _,
+    } = flags;
+    let shutdown = shutdown()?;
+    let metrics = Arc::new(Metrics::default());
+    let health = Arc::new(Health::default());
+    let listener = serve::bind(http_addr).await?;
+    let client = Client::try_default()
+        .await
+        .context("configuring the Kubernetes client from KUBECONFIG or the pod's service account")?;
+    let sdk = Sdk::from_environment(aws_timeout).await;
+    let region = sdk
+        .region()
+        .map(Region::parse)
+        .transpose()
+        .context("reading the operator's region (AWS_REGION or the AWS profile)")?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), region = region.as_ref().map(Region::as_str), http_addr = %http_addr,
+        ?watch_namespaces, interval = ?default_interval, concurrency, "starting"
+    );
+    let bedrock: Arc<dyn Bedrock> = Arc::new(Metered::new(sdk, Arc::clone(&metrics)));
+    let context = Arc::new(Context {
+        defaults: Defaults { region, interval: default_interval },
+        read_lag,
+        phase: Duration::from_hours(24).mul_f64(random()),
+        sources: Sources::new(Arc::clone(&bedrock)),
+        bedrock,
+        reporter: Reporter::new(client.clone(), instance()),
+        memories: Memories::default(),
+        claims: Claims::default(),
+        metrics: Arc::clone(&metrics),
+    });
+    // Probes and metrics are served until the last pass is done.
+    let (stop_serving, serving_ends) = futures::channel::oneshot::channel::<()>();
+    let served =
+        tokio::spawn(serve::serve(listener, Arc::clone(&health), metrics, serving_ends.map(drop).boxed().shared()));
+    let namespaces: Vec<Option<&str>> = if watch_namespaces.is_empty() {
+        vec![None]
+    } else {
+        watch_namespaces.iter().map(|namespace| Some(namespace.as_str())).collect()
+    };
+    let controllers = namespaces.into_iter().map(|namespace| {
+        controller::run(
+            client.clone(),
+            namespace,
+            concurrency,
+            Arc::clone(&context),
+            Arc::clone(&health),
+            shutdown.clone(),
+        )
+    });
+    future::join_all(controllers).await;
+    drop(stop_serving);
+    served.await.context("joining the server of /livez, /readyz and /metrics")??;
+    if shutdown.peek().is_none() {
+        anyhow::bail!("the watch ended by itself");
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// What events call this process: in a cluster the pod's name, which is its host name.
+fn instance() -> String {
+    std::env::var("HOSTNAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "bedrock-throughput-operator".to_owned())
+}
+
+fn shutdown() -> anyhow::Result<Shutdown> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    // A task, so that the signal counts from the moment it comes, whoever polls.
+    let (send, receive) = futures::channel::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: ending"),
+        }
+        let _ = send.send(());
+    });
+    Ok(receive.map(drop).boxed().shared())
+}

@@ -1,0 +1,203 @@
+//! `/livez`, `/readyz` and `/metrics`.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::Context as _;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use kube::runtime::watcher;
+use tokio::net::TcpListener;
+
+use crate::{controller::Shutdown, metrics::Metrics, report::Watched};
+
+/// How the watches are. Trouble with AWS is not part of it: conditions and metrics tell of that, and a restart would not help.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<BTreeMap<String, Watch>>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Watch {
+    Starting,
+    Synced,
+    Failing(String),
+    Stopped,
+}
+
+impl Health {
+    /// A watch begins.
+    pub fn starting(&self, scope: &str) {
+        self.set(scope, Watch::Starting);
+    }
+
+    /// A watch has ended.
+    pub fn stopped(&self, scope: &str) {
+        self.set(scope, Watch::Stopped);
+    }
+
+    /// A watch brought an event or a fault.
+    pub fn watched(&self, scope: &str, event: Result<&watcher::Event<Watched>, &watcher::Error>) {
+        match event {
+            Ok(watcher::Event::InitDone | watcher::Event::Apply(_) | watcher::Event::Delete(_)) => {
+                self.set(scope, Watch::Synced);
+            }
+            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
+            Err(watcher::Error::InitialListFailed(error)) => self.set(scope, Watch::Failing(list_failed(error))),
+            // A watch that breaks is taken up again, and the cache is whole until then.
+            Err(
+                watcher::Error::WatchStartFailed(_)
+                | watcher::Error::WatchError(_)
+                | watcher::Error::WatchFailed(_)
+                | watcher::Error::NoResourceVersion,
+            ) => {}
+        }
+    }
+
+    fn set(&self, scope: &str, watch: Watch) {
+        let mut watches = self.watches();
+        if watches.get(scope) == Some(&watch) {
+            return;
+        }
+        match &watch {
+            Watch::Starting => {}
+            Watch::Synced => tracing::info!(scope, "the cache is synced"),
+            Watch::Stopped => tracing::info!(scope, "the watch has ended"),
+            Watch::Failing(why) => tracing::warn!(scope, why, "the objects cannot be listed; it is tried again"),
+        }
+        watches.insert(scope.to_owned(), watch);
+    }
+
+    /// Whether all is in order, and a line for each part of it.
+    fn readiness(&self) -> (bool, String) {
+        let watches = self.watches();
+        let mut text = String::new();
+        let mut ready = !watches.is_empty();
+        for (scope, watch) in watches.iter() {
+            let (good, says) = match watch {
+                Watch::Synced => (true, "ok"),
+                Watch::Starting => (false, "the cache is not synced yet"),
+                Watch::Stopped => (false, "the watch has ended: the process is about to end"),
+                Watch::Failing(why) => (false, why.as_str()),
+            };
+            ready &= good;
+            let _ = writeln!(text, "[{}] watch of {scope}: {says}", if good { '+' } else { '-' });
+        }
+        if watches.is_empty() {
+            text.push_str("[-] watch: not started yet\n");
+        }
+        (ready, text)
+    }
+
+    fn watches(&self) -> MutexGuard<'_, BTreeMap<String, Watch>> {
+        // A poisoned lock only means that another thread ended while it held the map, which is whole at any moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn list_failed(error: &kube::Error) -> String {
+    match error {
+        // By the code: the API server answers in plain text for a resource that it does not know.
+        kube::Error::Api(status) if status.code == 404 => {
+            "CustomResourceDefinition provisionedthroughputs.bedrock-throughput.dev is not installed: apply crds/"
+                .to_owned()
+        }
+        kube::Error::Api(status) if status.is_forbidden() => {
+            format!(
+                "RBAC does not allow the operator to list provisionedthroughputs.bedrock-throughput.dev: {}",
+                status.message
+            )
+        }
+        error => format!("the API server does not list provisionedthroughputs.bedrock-throughput.dev: {error}"),
+    }
+}
+
+/// What the handlers need.
+#[derive(Debug, Clone)]
+struct Shown {
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+}
+
+/// Takes the address. Serving begins with [`serve`], so that an address in use ends the process before anything is done.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("binding {address} for /livez, /readyz and /metrics (--http-addr)"))
+}
+
+/// Serves until `shutdown`.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve(
+    listener: TcpListener,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let router = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scraped))
+        .with_state(Shown { health, metrics });
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await.context("serving /livez, /readyz and /metrics")
+}
+
+async fn readyz(State(Shown { health, metrics: _ }): State<Shown>) -> (StatusCode, String) {
+    let (ready, text) = health.readiness();
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
+}
+
+async fn scraped(State(Shown { health: _, metrics }): State<Shown>) -> Response {
+    match metrics.encode() {
+        Ok(text) => {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, content_type)], text).into_response()
+        }
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics cannot be written: {error}\n")).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_that_is_not_ready_is_named() {
+        let health = Health::default();
+        assert!(!health.readiness().0);
+        health.starting("namespace a");
+        health.starting("namespace b");
+        health.watched("namespace a", Ok(&watcher::Event::InitDone));
+        let (ready, text) = health.readiness();
+        assert!(
+            !ready && text.contains("[+] watch of namespace a: ok") && text.contains("[-] watch of namespace b: "),
+            "{text}"
+        );
+        health.watched("namespace b", Ok(&watcher::Event::InitDone));
+        assert!(health.readiness().0);
+    }
+
+    #[test]
+    fn a_missing_crd_is_named() {
+        let health = Health::default();
+        let status = kube::core::Status { code: 404, reason: "NotFound".into(), ..Default::default() };
+        let error = watcher::Error::InitialListFailed(kube::Error::Api(Box::new(status)));
+        health.watched("all namespaces", Err(&error));
+        let (ready, text) = health.readiness();
+        assert!(!ready && text.contains("apply crds/"), "{text}");
+    }
+}
