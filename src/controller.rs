@@ -155,8 +155,8 @@ impl Register {
         self.wake(waited);
     }
 
-    fn wake(&self, waited: Vec<Claimant>) {
-        for Claimant { created: _, namespace, name, uid: _ } in waited {
+    fn wake(&self, waited: Option<Claimant>) {
+        if let Some(Claimant { created: _, namespace, name, uid: _ }) = waited {
             tracing::debug!(namespace, name, "what it waited for is free");
             // The receiver lives as long as the controller; at shutdown nobody waits any more.
             let _ = self.wake.unbounded_send(ObjectRef::new(&name).within(&namespace));

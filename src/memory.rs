@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{crd::ProvisionedThroughputStatus, history::LastCall};
+use crate::{crd::ProvisionedThroughputStatus, history::LastCall, report::Subject};
 
 /// What is remembered of one object.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,7 @@ pub struct Memory {
     /// The status that was written last, and the resource version that the object got by it: the watch may be behind.
     pub written: Option<(String, ProvisionedThroughputStatus)>,
     /// A call that AWS accepted and that no status tells of yet.
-    pub accepted: Option<LastCall>,
+    pub accepted: Option<Untold>,
     /// The change of the manifest or the request that was noticed last, and when.
     pub noticed: Option<Noticed>,
     /// The next look that is not asked for by a change is begun at this time or later.
@@ -24,6 +24,18 @@ pub struct Memory {
     pub follows: u32,
     /// Failures in a row.
     pub failures: u32,
+}
+
+/// A call that AWS accepted. The next look tells of it together with what came of it; where there is none because the process ends,
+/// `status` is what is left to be told.
+#[derive(Debug, Clone)]
+pub struct Untold {
+    /// The call.
+    pub call: LastCall,
+    /// Whose call it was.
+    pub subject: Subject,
+    /// The status that tells of it.
+    pub status: Box<ProvisionedThroughputStatus>,
 }
 
 /// A change that a look has to be newer than.
@@ -60,6 +72,11 @@ impl Memories {
         if let Some(kept) = self.memories().get_mut(uid) {
             *kept = memory;
         }
+    }
+
+    /// The calls that no status tells of yet.
+    pub fn untold(&self) -> Vec<Untold> {
+        self.memories().values().filter_map(|memory| memory.accepted.clone()).collect()
     }
 
     /// Forgets an object.

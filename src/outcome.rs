@@ -45,6 +45,13 @@ pub enum Verdict<'a> {
         /// When it is sent.
         sent_at: Timestamp,
     },
+    /// A call was accepted, and AWS has not been looked at since.
+    Accepted {
+        /// What AWS had before.
+        observed: &'a Observed,
+        /// The call.
+        call: &'a LastCall,
+    },
     /// A call was answered by a fault.
     CallFailed {
         /// What AWS has.
@@ -56,6 +63,34 @@ pub enum Verdict<'a> {
         /// When the call was sent.
         sent_at: Timestamp,
     },
+}
+
+impl<'a> Verdict<'a> {
+    /// What was seen at AWS, if it was looked at.
+    #[must_use]
+    pub fn observed(self) -> Option<&'a Observed> {
+        match self {
+            Self::Seen { observed, .. }
+            | Self::Sending { observed, .. }
+            | Self::Accepted { observed, .. }
+            | Self::CallFailed { observed, .. } => Some(observed),
+            Self::Invalid(_) | Self::Rival { .. } | Self::Suspended | Self::Blind(_) => None,
+        }
+    }
+
+    /// The fault that it is about, if it is about one.
+    #[must_use]
+    pub fn fault(self) -> Option<&'a Fault> {
+        match self {
+            Self::Blind(fault) | Self::CallFailed { fault, .. } => Some(fault),
+            Self::Invalid(_)
+            | Self::Rival { .. }
+            | Self::Suspended
+            | Self::Seen { .. }
+            | Self::Sending { .. }
+            | Self::Accepted { .. } => None,
+        }
+    }
 }
 
 /// When to come back to an object.
@@ -270,7 +305,29 @@ fn tell(
         Verdict::Sending { observed, update, sent_at } => {
             show(status, observed);
             status.plan = Some(pending(update, WaitingFor::Answer, Some(next_whole_second(sent_at))));
-            Told::bad(Reason::Updating, format!("asking AWS to {}", update.message))
+            let because = match update.cause {
+                UpdateCause::Manifest => "",
+                UpdateCause::Drift => "somebody changed the throughput at AWS: ",
+            };
+            Told::bad(Reason::Updating, format!("{because}asking AWS to {}", update.message))
+        }
+        Verdict::Accepted { observed, call } => {
+            show(status, observed);
+            let LastCall { sent_at, request, from, cause, answer } = call;
+            let request_id = match answer {
+                Answer::Accepted { request_id } => request_id.clone(),
+                Answer::Missing => None,
+            };
+            status.plan = None;
+            status.last_update = Some(LastUpdate {
+                time: next_whole_second(*sent_at),
+                request_id,
+                cause: *cause,
+                from: from.clone(),
+                to: request.clone(),
+                served_time: None,
+            });
+            Told::bad(Reason::Updating, format!("AWS was asked for {request}, and accepted it"))
         }
         Verdict::CallFailed { observed, update, fault, sent_at } => {
             show(status, observed);
@@ -426,7 +483,7 @@ fn record(status: &mut ProvisionedThroughputStatus, look: &Look<'_>) -> Option<N
     let served = shown && matches!(plan, Plan::Nothing);
     status.plan = None;
     status.last_update = Some(LastUpdate {
-        time: whole_seconds(*sent_at),
+        time: next_whole_second(*sent_at),
         request_id,
         cause: *cause,
         from: from.clone(),

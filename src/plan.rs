@@ -159,7 +159,7 @@ fn difference(situation: &Situation<'_>, throughput: &Throughput) -> Option<Upda
         desired_model_id: model.map(|_| throughput.model_arn.to_string()),
     };
     let cause = if history.synced { UpdateCause::Drift } else { UpdateCause::Manifest };
-    let message = describe(&request, &from, model, cause);
+    let message = describe(&request, &from, model);
     Some(Update { request, from, cause, message })
 }
 
@@ -170,7 +170,7 @@ fn gave_up(throughput: &Throughput) -> bool {
         || (throughput.status == ThroughputStatus::InService && throughput.failure_message.is_some())
 }
 
-fn describe(request: &UpdateRequest, from: &UpdateRequest, model: Option<&ModelArn>, cause: UpdateCause) -> String {
+fn describe(request: &UpdateRequest, from: &UpdateRequest, model: Option<&ModelArn>) -> String {
     let mut parts = Vec::new();
     if let (Some(to), Some(from)) = (&request.desired_provisioned_model_name, &from.desired_provisioned_model_name) {
         parts.push(format!("rename it from {from} to {to}"));
@@ -182,11 +182,7 @@ fn describe(request: &UpdateRequest, from: &UpdateRequest, model: Option<&ModelA
         Some(ModelKind::Foundation) => "; AWS may not let a throughput go back from its base model to a custom model",
         Some(ModelKind::Custom) | None => "",
     };
-    let cause = match cause {
-        UpdateCause::Manifest => "",
-        UpdateCause::Drift => "somebody changed it at AWS: ",
-    };
-    format!("{cause}{}{one_way}", parts.join(", and "))
+    format!("{}{one_way}", parts.join(", and "))
 }
 
 /// AWS takes neither Update nor Delete while it is at work (Bedrock user guide, "Modify a Provisioned Throughput").

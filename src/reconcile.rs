@@ -15,7 +15,7 @@ use crate::{
     crd::ProvisionedThroughputStatus,
     desired::{Defaults, Desired, InvalidSpec},
     history::{Answer, History, LastCall},
-    memory::{Memories, Memory, Noticed},
+    memory::{Memories, Memory, Noticed, Untold},
     metrics::Metrics,
     observe::{Demand, Sources},
     observed::{Observed, Sighting, Throughput},
@@ -104,6 +104,19 @@ pub fn after_an_error(object: Arc<Watched>, error: &ReportError, context: Arc<Co
     Action::requeue(pause)
 }
 
+/// Tells of the calls that were accepted and not looked after yet, because the process ends.
+pub async fn tell_the_rest(context: &Context) {
+    for Untold { call: _, subject, status } in context.memories.untold() {
+        let Subject { namespace, name, uid: _ } = &subject;
+        match context.reporter.write(&subject, &status).await {
+            Ok(_) => context.metrics.wrote_status(),
+            Err(error) => {
+                tracing::warn!(namespace, name, %error, "an accepted update could not be told of before the end");
+            }
+        }
+    }
+}
+
 struct Pass<'a> {
     context: &'a Context,
     subject: &'a Subject,
@@ -184,13 +197,17 @@ impl Pass<'_> {
                     request_id = accepted.request_id, "AWS accepted the update"
                 );
                 self.context.metrics.updated(namespace, name);
-                self.memory.accepted = Some(LastCall {
+                let call = LastCall {
                     sent_at,
                     request: update.request.clone(),
                     from: update.from.clone(),
                     cause: update.cause,
                     answer: Answer::Accepted { request_id: accepted.request_id },
-                });
+                };
+                let verdict = Verdict::Accepted { observed, call: &call };
+                let told = outcome(&self.prior, self.generation, Some(desired), verdict, Timestamp::now());
+                let (subject, status) = (self.subject.clone(), Box::new(told.status));
+                self.memory.accepted = Some(Untold { call, subject, status });
                 Ok((Reason::Updating, self.follow(Timestamp::now())))
             }
             Err(fault) => self.call_failed(desired, observed, update, &fault, sent_at).await,
@@ -213,7 +230,7 @@ impl Pass<'_> {
     fn history(&self) -> History {
         let mut history = History::of(&self.prior, self.generation);
         if let Some(accepted) = &self.memory.accepted {
-            history.last_call = Some(accepted.clone());
+            history.last_call = Some(accepted.call.clone());
         }
         history
     }
@@ -276,12 +293,7 @@ impl Pass<'_> {
                 tracing::warn!(namespace, name, reason = notice.reason, %error, "an event could not be published");
             }
         }
-        let looked_at = match verdict {
-            Verdict::Seen { observed, .. }
-            | Verdict::Sending { observed, .. }
-            | Verdict::CallFailed { observed, .. } => observed.looked_at,
-            Verdict::Invalid(_) | Verdict::Rival { .. } | Verdict::Suspended | Verdict::Blind(_) => now,
-        };
+        let looked_at = verdict.observed().map_or(now, |observed| observed.looked_at);
         Ok((headline, self.wake(wake, desired, looked_at, retry_after)))
     }
 
@@ -340,13 +352,9 @@ impl Pass<'_> {
         let Subject { namespace, name, uid: _ } = self.subject;
         let Outcome { status, notice, wake, headline } = told;
         let detail = status.conditions.first().map(|ready| ready.message.as_str());
-        let request_id = match verdict {
-            Verdict::Blind(fault) | Verdict::CallFailed { fault, .. } => fault.request_id.clone(),
-            Verdict::Invalid(_)
-            | Verdict::Rival { .. }
-            | Verdict::Suspended
-            | Verdict::Seen { .. }
-            | Verdict::Sending { .. } => status.last_update.as_ref().and_then(|update| update.request_id.clone()),
+        let request_id = match verdict.fault() {
+            Some(fault) => fault.request_id.clone(),
+            None => status.last_update.as_ref().and_then(|update| update.request_id.clone()),
         };
         let warns = notice.as_ref().is_some_and(|notice| notice.severity == Severity::Warning);
         let (generation, arn, decision) = (self.generation, status.provisioned_model_arn.as_deref(), decision(verdict));
@@ -383,6 +391,7 @@ fn decision(verdict: Verdict<'_>) -> &'static str {
         Verdict::Suspended => "suspended",
         Verdict::Blind(_) => "blind",
         Verdict::Sending { .. } => "update",
+        Verdict::Accepted { .. } => "accepted",
         Verdict::CallFailed { .. } => "failed",
         Verdict::Seen { plan, .. } => match plan {
             Plan::Nothing => "nothing",

@@ -1,6 +1,6 @@
 //! What a pass came to, told to Kubernetes: status by server-side apply, and events.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -73,7 +73,6 @@ impl Reporter {
     /// # Errors
     /// When Kubernetes does not take it.
     pub async fn write(&self, subject: &Subject, status: &ProvisionedThroughputStatus) -> Result<String, ReportError> {
-        let api: Api<Watched> = Api::namespaced(self.client.clone(), &subject.namespace);
         let patch = json!({
             "apiVersion": ProvisionedThroughput::api_version(&()),
             "kind": ProvisionedThroughput::kind(&()),
@@ -82,7 +81,11 @@ impl Reporter {
             "status": status,
         });
         let parameters = PatchParams::apply(GROUP).force();
-        let written = within(api.patch_status(&subject.name, &parameters, &Patch::Apply(&patch))).await?;
+        let request = kube::core::Request::new(Watched::url_path(&(), Some(&subject.namespace)))
+            .patch_subresource("status", &subject.name, &parameters, &Patch::Apply(&patch))
+            .map_err(|error| ReportError::Kube(kube::Error::BuildRequest(error)))?
+            .map(readable_as_yaml);
+        let written: Watched = within(self.client.request(request)).await?;
         Ok(written.meta().resource_version.clone().unwrap_or_default())
     }
 
@@ -136,6 +139,26 @@ impl std::fmt::Debug for Reporter {
     }
 }
 
+/// JSON that is YAML, too, which the API server reads an apply patch as. JSON lets pass a few characters that YAML does not (YAML 1.2.2,
+/// section 5.1); they can only stand inside strings, where both know the escape.
+fn readable_as_yaml(json: Vec<u8>) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(&json) else { return json };
+    let unreadable = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    if !text.contains(unreadable) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if unreadable(c) {
+            // Writing to a string does not fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into_bytes()
+}
+
 async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ReportError> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(Ok(answer)) => Ok(answer),
@@ -155,6 +178,16 @@ fn truncated_name(name: &str, suffix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_yaml_does_not_take_is_escaped_and_means_the_same() {
+        let value = json!({"a": "\u{80}\u{7f}\u{feff} ü 😀 \n", "b": "plain"});
+        let escaped = readable_as_yaml(value.to_string().into_bytes());
+        let text = std::str::from_utf8(&escaped).unwrap();
+        assert!(text.contains("\\u0080\\u007f\\ufeff ü 😀"), "{text}");
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&escaped).unwrap(), value);
+        assert_eq!(readable_as_yaml(b"{}".to_vec()), b"{}");
+    }
 
     #[test]
     fn the_name_of_an_event_fits() {

@@ -18,7 +18,7 @@ use crate::{
     memory::Memories,
     metrics::Metrics,
     observe::Sources,
-    reconcile::Context,
+    reconcile::{Context, tell_the_rest},
     report::Reporter,
     serve::{self, Health},
 };
@@ -87,6 +87,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         )
     });
     future::join_all(controllers).await;
+    tell_the_rest(&context).await;
     drop(stop_serving);
     served.await.context("joining the server of /livez, /readyz and /metrics")??;
     if shutdown.peek().is_none() {
