@@ -1,0 +1,328 @@
+//! `cargo xtask test`: what a pull request must pass, as named steps.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::control_plane::{ControlPlane, Options, assets};
+use crate::process::{self, Guard, describe};
+use crate::progress::{Progress, human, say};
+use crate::{cargo_deny, folders, generate};
+
+/// How often a step that runs long says so, beside what its command prints by itself.
+const STILL_RUNNING: Duration = Duration::from_secs(30);
+
+/// A step. The order is that in which they run: quick ones first, and what others build upon before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// rustfmt.
+    Format,
+    /// clippy over everything, warnings are errors.
+    Lints,
+    /// Each crate by itself.
+    Crates,
+    /// The binaries.
+    Build,
+    /// The generated files.
+    Generated,
+    /// cargo-deny.
+    Licences,
+    /// The programs of the control plane.
+    ControlPlane,
+    /// The manifests against a real API server.
+    Manifests,
+    /// All tests.
+    Tests,
+}
+
+impl Step {
+    /// Every step, in the order in which they run.
+    pub const ALL: [Self; 9] = [
+        Self::Format,
+        Self::Lints,
+        Self::Crates,
+        Self::Build,
+        Self::Generated,
+        Self::Licences,
+        Self::ControlPlane,
+        Self::Manifests,
+        Self::Tests,
+    ];
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Lints => "lints",
+            Self::Crates => "crates",
+            Self::Build => "build",
+            Self::Generated => "generated",
+            Self::Licences => "licences",
+            Self::ControlPlane => "control-plane",
+            Self::Manifests => "manifests",
+            Self::Tests => "tests",
+        }
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Format => "the code is formatted",
+            Self::Lints => "clippy has nothing to say about any target",
+            Self::Crates => "each crate compiles by itself, with no feature borrowed from another",
+            Self::Build => "the binaries are built",
+            Self::Generated => "generated files are as `cargo xtask generate` writes them",
+            Self::Licences => "dependencies: licences, bans, duplicates and sources (deny.toml)",
+            Self::ControlPlane => "etcd, kube-apiserver, kube-controller-manager and kubectl are found or built",
+            Self::Manifests => "deploy/ is accepted by a real API server (dry run)",
+            Self::Tests => "unit, property, wire, documentation and end-to-end tests",
+        }
+    }
+
+    /// The steps without which this one cannot be done.
+    fn needs(self) -> &'static [Self] {
+        match self {
+            Self::Format | Self::Lints | Self::Crates | Self::Build | Self::Licences | Self::ControlPlane => &[],
+            Self::Generated => &[Self::Build],
+            Self::Manifests | Self::Tests => &[Self::Build, Self::ControlPlane],
+        }
+    }
+
+    fn run(self) -> Result<()> {
+        match self {
+            Self::Format => cargo(self, &["fmt", "--all", "--", "--check"]),
+            Self::Lints => {
+                cargo(self, &["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+            }
+            Self::Crates => each_crate(self),
+            Self::Build => cargo(self, &["build", "--locked", "--workspace", "--bins"]),
+            Self::Generated => generate::run(true),
+            Self::Licences => execute(self, &cargo_deny::command()?),
+            Self::ControlPlane => assets::find_or_build().map(drop),
+            Self::Manifests => manifests(),
+            // Also the tests behind a crate whose tests fail.
+            Self::Tests => cargo(self, &["test", "--locked", "--workspace", "--no-fail-fast"]),
+        }
+    }
+}
+
+/// How a step ended.
+#[derive(Debug)]
+enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(Step),
+}
+
+#[derive(Debug)]
+struct Finished {
+    step: Step,
+    outcome: Outcome,
+    duration: Duration,
+}
+
+/// The list for `--list`.
+#[must_use]
+pub fn list() -> String {
+    Step::ALL.iter().fold(String::new(), |mut text, step| {
+        let _ = writeln!(text, "{:<14} {}", step.name(), step.meaning());
+        text
+    })
+}
+
+/// Runs all steps, or only those named and what they need. A step that fails does not stop those that do not need it.
+///
+/// # Errors
+/// When a name is none, or a step fails; the error names those that failed.
+pub fn run(only: &[String]) -> Result<()> {
+    let chosen = choose(only)?;
+    let mut finished: Vec<Finished> = Vec::new();
+    for step in Step::ALL.into_iter().filter(|step| chosen.contains(step)) {
+        let begin = Instant::now();
+        let outcome = match broken_need(step, &finished) {
+            Some(need) => Outcome::Skipped(need),
+            None => {
+                say(&format!("\n=== {}: {}", step.name(), step.meaning()));
+                step.run().map_or_else(|error| Outcome::Failed(format!("{error:#}")), |()| Outcome::Passed)
+            }
+        };
+        let duration = begin.elapsed();
+        say(&format!("=== {}: {} ({})", step.name(), outcome.describe(), human(duration)));
+        finished.push(Finished { step, outcome, duration });
+    }
+    say(&table(&finished));
+    let bad = |finished: &&Finished| !matches!(finished.outcome, Outcome::Passed);
+    let names: Vec<&str> = finished.iter().filter(bad).map(|finished| finished.step.name()).collect();
+    if names.is_empty() { Ok(()) } else { bail!("not passed: {}", names.join(", ")) }
+}
+
+impl Outcome {
+    fn describe(&self) -> String {
+        match self {
+            Self::Passed => "passed".to_owned(),
+            Self::Failed(why) => format!("FAILED: {why}"),
+            Self::Skipped(need) => format!("skipped: {} did not pass", need.name()),
+        }
+    }
+}
+
+fn choose(only: &[String]) -> Result<BTreeSet<Step>> {
+    if only.is_empty() {
+        return Ok(Step::ALL.into_iter().collect());
+    }
+    let mut chosen = BTreeSet::new();
+    for name in only {
+        let step = Step::ALL.into_iter().find(|step| step.name() == name).with_context(|| {
+            let names: Vec<&str> = Step::ALL.iter().map(|step| step.name()).collect();
+            format!("there is no step {name}: the steps are {}", names.join(", "))
+        })?;
+        chosen.insert(step);
+        chosen.extend(step.needs());
+    }
+    Ok(chosen)
+}
+
+fn broken_need(step: Step, finished: &[Finished]) -> Option<Step> {
+    let passed =
+        |need: &Step| finished.iter().any(|done| done.step == *need && matches!(done.outcome, Outcome::Passed));
+    step.needs().iter().find(|need| !passed(need)).copied()
+}
+
+fn table(finished: &[Finished]) -> String {
+    let mut text = String::from("\nstep           result   time");
+    let mut total = Duration::ZERO;
+    for Finished { step, outcome, duration } in finished {
+        let result = match outcome {
+            Outcome::Passed => "passed",
+            Outcome::Failed(_) => "FAILED",
+            Outcome::Skipped(_) => "skipped",
+        };
+        let _ = write!(text, "\n{:<14} {result:<8} {}", step.name(), human(*duration));
+        total += *duration;
+        match outcome {
+            Outcome::Passed => {}
+            Outcome::Failed(why) => {
+                let _ = write!(text, "\n               {}", why.lines().next().unwrap_or_default());
+            }
+            Outcome::Skipped(need) => {
+                let _ = write!(text, "\n               {} did not pass", need.name());
+            }
+        }
+    }
+    let _ = write!(text, "\n{:<14} {:<8} {}", "all", "", human(total));
+    text
+}
+
+fn cargo(step: Step, arguments: &[&str]) -> Result<()> {
+    execute(step, folders::cargo().args(arguments))
+}
+
+/// Runs a command that prints what it does.
+fn execute(step: Step, command: &Command) -> Result<()> {
+    let line = describe(command);
+    say(&format!("$ {line}"));
+    let mut progress = Progress::every(step.name(), STILL_RUNNING);
+    let mut child = Guard::new(step.name()).spawn(command)?;
+    let status = child.wait_with(&mut progress, |progress| progress.tick(|| "still running".to_owned()))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status})");
+    }
+    Ok(())
+}
+
+fn each_crate(step: Step) -> Result<()> {
+    for member in folders::members()? {
+        cargo(step, &["check", "--locked", "--package", &member])?;
+    }
+    Ok(())
+}
+
+/// Everything that `kubectl apply` would be given, checked by a real API server: types, unknown fields, CEL rules,
+/// names. Nothing is stored but what the rest needs: the namespace and the CRD.
+fn manifests() -> Result<()> {
+    let root = folders::root();
+    let plane = ControlPlane::start(&Options::default())?;
+    for needed in ["deploy/base/namespace.yaml", "crds"] {
+        process::output(plane.kubectl().current_dir(&root).args(["apply", "--filename", needed]))?;
+    }
+    plane.kubectl_output(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"])?;
+    let mut files = vec![PathBuf::from("deploy/install.yaml")];
+    files.extend(folders::files_with(&root, Path::new("deploy/samples"), "yaml")?);
+    for file in files {
+        let mut command = plane.kubectl();
+        command
+            .current_dir(&root)
+            .args(["apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "--filename"])
+            .arg(&file);
+        let said = process::output(&mut command).with_context(|| format!("{} is not accepted", file.display()))?;
+        say(said.trim_end());
+    }
+    let built = process::output(plane.kubectl().current_dir(&root).args(["kustomize", "deploy"]))?;
+    if !built.contains("kind: Deployment") {
+        bail!("`kubectl kustomize deploy` has no Deployment");
+    }
+    plane.stop()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(step: Step, outcome: Outcome) -> Finished {
+        Finished { step, outcome, duration: Duration::from_secs(65) }
+    }
+
+    #[test]
+    fn needs_come_before_those_that_need_them() {
+        for step in Step::ALL {
+            assert!(step.needs().iter().all(|need| *need < step), "{}", step.name());
+        }
+        assert!(Step::ALL.is_sorted());
+    }
+
+    #[test]
+    fn a_named_step_brings_what_it_needs() {
+        let chosen = choose(&["manifests".to_owned()]).unwrap();
+        assert_eq!(chosen.into_iter().collect::<Vec<_>>(), [Step::Build, Step::ControlPlane, Step::Manifests]);
+        let error = choose(&["nonsense".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("nonsense") && error.contains("licences"), "{error}");
+        assert_eq!(choose(&[]).unwrap().len(), Step::ALL.len());
+    }
+
+    #[test]
+    fn a_step_is_skipped_when_a_need_did_not_pass() {
+        let failed = || done(Step::Build, Outcome::Failed("no".to_owned()));
+        assert_eq!(broken_need(Step::Generated, &[failed()]), Some(Step::Build));
+        assert_eq!(broken_need(Step::Generated, &[done(Step::Build, Outcome::Passed)]), None);
+        assert_eq!(broken_need(Step::Lints, &[failed()]), None);
+    }
+
+    #[test]
+    fn the_table_says_what_failed_and_why() {
+        let text = table(&[
+            done(Step::Format, Outcome::Passed),
+            done(Step::Build, Outcome::Failed("`cargo build` failed".to_owned())),
+            done(Step::Tests, Outcome::Skipped(Step::Build)),
+        ]);
+        for line in [
+            "format         passed   1m05s",
+            "build          FAILED   1m05s",
+            "`cargo build` failed",
+            "build did not pass",
+            "3m15s",
+        ] {
+            assert!(text.contains(line), "{line} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn every_step_is_listed() {
+        assert_eq!(list().lines().count(), Step::ALL.len());
+    }
+}
