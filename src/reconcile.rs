@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future;
 use jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use crate::{
     metrics::Metrics,
     observe::{Demand, Sources},
     observed::{Observed, Sighting, Throughput},
-    outcome::{Outcome, Severity, Verdict, Wake, outcome},
+    outcome::{Notice, Outcome, Severity, Verdict, Wake, outcome},
     plan::{Plan, Situation, Update, plan},
     report::{ReportError, Reporter, Subject, Watched},
     schedule::{self, Due},
@@ -117,6 +118,22 @@ pub async fn tell_the_rest(context: &Context) {
     }
 }
 
+/// Publishes the event of a pass, if there is one. It is worth a try, and no more: the status has it all.
+async fn publish(context: &Context, subject: &Subject, notice: Option<Notice>, now: Timestamp) {
+    let Some(notice) = notice else { return };
+    if let Err(error) = context.reporter.publish(subject, &notice, now).await {
+        let Subject { namespace, name, uid: _ } = subject;
+        tracing::warn!(namespace, name, reason = notice.reason, %error, "an event could not be published");
+    }
+}
+
+/// What is left of a pass whose status has been written.
+struct Written {
+    headline: Reason,
+    action: Action,
+    notice: Option<Notice>,
+}
+
 struct Pass<'a> {
     context: &'a Context,
     subject: &'a Subject,
@@ -187,9 +204,14 @@ impl Pass<'_> {
         update: &Update,
     ) -> Result<(Reason, Action), ReportError> {
         let sent_at = Timestamp::now();
-        self.tell(Some(desired), Verdict::Sending { observed, update, sent_at }, None).await?;
+        let written = self.write(Some(desired), Verdict::Sending { observed, update, sent_at }, None).await?;
         let Subject { namespace, name, uid: _ } = self.subject;
-        let answer = act::update(self.context.bedrock.as_ref(), &desired.region, &throughput.arn, update).await;
+        // The event need not be there before the call.
+        let (answer, ()) = future::join(
+            act::update(self.context.bedrock.as_ref(), &desired.region, &throughput.arn, update),
+            publish(self.context, self.subject, written.notice, sent_at),
+        )
+        .await;
         match answer {
             Ok(accepted) => {
                 tracing::info!(
@@ -269,6 +291,18 @@ impl Pass<'_> {
         verdict: Verdict<'_>,
         retry_after: Option<Duration>,
     ) -> Result<(Reason, Action), ReportError> {
+        let Written { headline, action, notice } = self.write(desired, verdict, retry_after).await?;
+        publish(self.context, self.subject, notice, Timestamp::now()).await;
+        Ok((headline, action))
+    }
+
+    /// Writes the status, if it is another than before.
+    async fn write(
+        &mut self,
+        desired: Option<&Desired>,
+        verdict: Verdict<'_>,
+        retry_after: Option<Duration>,
+    ) -> Result<Written, ReportError> {
         let now = Timestamp::now();
         let told = outcome(&self.prior, self.generation, desired, verdict, now);
         self.log(&told, verdict);
@@ -284,17 +318,11 @@ impl Pass<'_> {
             }
             self.prior = status;
         }
-        if let Some(notice) = notice {
-            if let Some(cause) = notice.ends {
-                self.context.metrics.served(namespace, name, cause);
-            }
-            // An event is worth a try, and no more: the status has it all.
-            if let Err(error) = self.context.reporter.publish(self.subject, &notice, now).await {
-                tracing::warn!(namespace, name, reason = notice.reason, %error, "an event could not be published");
-            }
+        if let Some(cause) = notice.as_ref().and_then(|notice| notice.ends) {
+            self.context.metrics.served(namespace, name, cause);
         }
         let looked_at = verdict.observed().map_or(now, |observed| observed.looked_at);
-        Ok((headline, self.wake(wake, desired, looked_at, retry_after)))
+        Ok(Written { headline, action: self.wake(wake, desired, looked_at, retry_after), notice })
     }
 
     fn wake(

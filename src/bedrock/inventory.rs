@@ -16,9 +16,9 @@ use crate::{
     observed::{Sighting, Throughput},
 };
 
-/// The least time from the start of one List to the start of the next: changes that come in a burst share a look. Short enough for a
-/// person not to notice, long enough to stay far below what AWS throttles.
-const GAP: Duration = Duration::from_millis(250);
+/// The least time from the start of one List to the start of the second after it: changes that come in a burst share a look, and one that
+/// comes alone does not wait. Four a second at the most; what AWS lets through is not published.
+const GAP: Duration = Duration::from_millis(500);
 
 /// The pauses between Lists that fail: objects that ask meanwhile are told the last fault. The cap bounds how long the end of an outage
 /// goes unnoticed.
@@ -96,7 +96,8 @@ pub struct Inventory {
 #[derive(Debug, Default)]
 struct Kept {
     snapshot: Option<Arc<Snapshot>>,
-    begun: Option<Instant>,
+    /// When the last List was begun, and the one before it.
+    begun: [Option<Instant>; 2],
     fault: Option<Failed>,
 }
 
@@ -131,10 +132,11 @@ impl Inventory {
         {
             return Err(failed.fault.clone());
         }
-        if let Some(begun) = kept.begun {
-            tokio::time::sleep_until(begun + GAP).await;
+        let [last, before] = kept.begun;
+        if let Some(before) = before {
+            tokio::time::sleep_until(before + GAP).await;
         }
-        kept.begun = Some(Instant::now());
+        kept.begun = [Some(Instant::now()), last];
         let looked_at = Timestamp::now();
         match self.list(region, kept.fault.is_none()).await {
             Ok(listed) => {

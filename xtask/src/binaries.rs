@@ -52,6 +52,17 @@ impl Binaries {
     }
 }
 
+/// The operator as it is built for the tests of the workspace, which is other than what [`Binaries::build`] makes: tests
+/// switch on features of dependencies. After a build of the tests it costs nothing.
+///
+/// # Errors
+/// When something does not compile.
+pub fn operator_of_the_tests() -> Result<PathBuf> {
+    let mut command = folders::cargo();
+    command.args(["test", "--locked", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
+    executable(&messages(&mut command)?, OPERATOR)
+}
+
 fn messages(command: &mut Command) -> Result<String> {
     let line = describe(command);
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
@@ -66,7 +77,9 @@ fn messages(command: &mut Command) -> Result<String> {
 fn executable(messages: &str, name: &str) -> Result<PathBuf> {
     let path = |line: &str| {
         let message: Value = serde_json::from_str(line).ok()?;
-        let is_it = message.pointer("/target/name").and_then(Value::as_str) == Some(name);
+        // The unit tests of a binary are an executable of the same name.
+        let is_it = message.pointer("/target/name").and_then(Value::as_str) == Some(name)
+            && message.pointer("/profile/test") != Some(&Value::Bool(true));
         message.get("executable").and_then(Value::as_str).filter(|_| is_it).map(PathBuf::from)
     };
     messages.lines().find_map(path).with_context(|| format!("cargo built no binary {name}"))
@@ -81,6 +94,7 @@ mod tests {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"bedrock-simulator"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"bedrock-simulator"},"executable":"/t/debug/bedrock-simulator"}
+{"reason":"compiler-artifact","target":{"name":"bedrock-throughput-operator"},"profile":{"test":true},"executable":"/t/debug/deps/x"}
 {"reason":"build-finished","success":true}"#;
         assert_eq!(executable(messages, SIMULATOR).unwrap(), PathBuf::from("/t/debug/bedrock-simulator"));
         assert!(executable(messages, OPERATOR).unwrap_err().to_string().contains(OPERATOR));

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use similar::TextDiff;
 
+use crate::binaries::OPERATOR;
 use crate::folders;
 use crate::process;
 use crate::progress::say;
@@ -15,7 +16,6 @@ use crate::progress::say;
 /// What makes and checks the files.
 pub const COMMAND: &str = "cargo xtask generate";
 
-const OPERATOR: &str = "bedrock-throughput-operator";
 const CRDS: &str = "crds";
 const INSTALL: &str = "deploy/install.yaml";
 
@@ -44,13 +44,14 @@ struct Wanted {
     text: Option<String>,
 }
 
-/// Writes all generated files, or with `check` only compares them.
+/// Writes all generated files, or with `check` only compares them. `operator` is the operator's binary; without it, it
+/// is built.
 ///
 /// # Errors
 /// When the operator cannot be built or asked, a source is missing, or with `check` a file differs.
-pub fn run(check: bool) -> Result<()> {
+pub fn run(check: bool, operator: Option<&Path>) -> Result<()> {
     let root = folders::root();
-    let differing: Vec<(Wanted, String)> = wanted(&root, &Sources::ask()?)?
+    let differing: Vec<(Wanted, String)> = wanted(&root, &Sources::ask(operator)?)?
         .into_iter()
         .map(|wanted| {
             let there = read(&root.join(&wanted.path))?;
@@ -75,18 +76,25 @@ pub fn run(check: bool) -> Result<()> {
 }
 
 impl Sources {
-    fn ask() -> Result<Self> {
-        let crds = process::output(&mut operator(&["crd"])).context("asking the operator for its CRDs")?;
+    fn ask(operator: Option<&Path>) -> Result<Self> {
+        let crds = process::output(&mut command(operator, &["crd"])).context("asking the operator for its CRDs")?;
         let run_help =
-            process::output(&mut operator(&["run", "--help"])).context("asking the operator for its flags")?;
+            process::output(&mut command(operator, &["run", "--help"])).context("asking the operator for its flags")?;
         Ok(Self { crds, run_help })
     }
 }
 
-/// The operator of this checkout, built when need be, without the user's own settings: they would show in its help.
-fn operator(arguments: &[&str]) -> Command {
-    let mut command = folders::cargo();
-    command.args(["run", "--quiet", "--locked", "--bin", OPERATOR, "--"]).args(arguments);
+/// The operator, without the user's own settings: they would show in its help.
+fn command(operator: Option<&Path>, arguments: &[&str]) -> Command {
+    let mut command = match operator {
+        Some(operator) => Command::new(operator),
+        None => {
+            let mut command = folders::cargo();
+            command.args(["run", "--quiet", "--locked", "--bin", OPERATOR, "--"]);
+            command
+        }
+    };
+    command.args(arguments);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("BTO_") {
             command.env_remove(name);

@@ -89,7 +89,7 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Test { only, list: false } => steps::run(&only),
-        Task::Generate { check } => generate::run(check),
+        Task::Generate { check } => generate::run(check, None),
     }
 }
 

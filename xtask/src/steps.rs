@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::control_plane::{ControlPlane, Options, assets};
 use crate::process::{self, Guard, describe};
 use crate::progress::{Progress, human, say};
-use crate::{cargo_deny, folders, generate};
+use crate::{binaries, cargo_deny, folders, generate};
 
 /// How often a step that runs long says so, beside what its command prints by itself.
 const STILL_RUNNING: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ pub enum Step {
     Lints,
     /// Each crate by itself.
     Crates,
-    /// The binaries.
+    /// The binaries and the tests.
     Build,
     /// The generated files.
     Generated,
@@ -75,8 +75,10 @@ impl Step {
         match self {
             Self::Format => "the code is formatted",
             Self::Lints => "clippy has nothing to say about any target",
-            Self::Crates => "each crate compiles by itself, with no feature borrowed from another",
-            Self::Build => "the binaries are built",
+            Self::Crates => {
+                "each crate compiles by itself as it is shipped, with no feature borrowed from tests or another crate"
+            }
+            Self::Build => "the binaries and the tests are built",
             Self::Generated => "generated files are as `cargo xtask generate` writes them",
             Self::Licences => "dependencies: licences, bans, duplicates and sources (deny.toml)",
             Self::ControlPlane => "etcd, kube-apiserver, kube-controller-manager and kubectl are found or built",
@@ -101,8 +103,9 @@ impl Step {
                 cargo(self, &["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"])
             }
             Self::Crates => each_crate(self),
-            Self::Build => cargo(self, &["build", "--locked", "--workspace", "--bins"]),
-            Self::Generated => generate::run(true),
+            // As the tests are built: features that only tests switch on would compile the AWS SDK twice.
+            Self::Build => cargo(self, &["test", "--locked", "--workspace", "--no-run"]),
+            Self::Generated => generate::run(true, Some(&binaries::operator_of_the_tests()?)),
             Self::Licences => execute(self, &cargo_deny::command()?),
             Self::ControlPlane => assets::find_or_build().map(drop),
             Self::Manifests => manifests(),

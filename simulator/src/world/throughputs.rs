@@ -430,9 +430,8 @@ impl World {
         if id.starts_with("arn:") {
             self.is_here(caller, id)?;
         }
-        self.throughputs(caller)
-            .find(|throughput| throughput.arn == id || throughput.name == id)
-            .ok_or_else(|| missing(id))
+        let by_arn = self.region(caller).and_then(|region| region.throughputs.get(id));
+        by_arn.or_else(|| self.throughputs(caller).find(|throughput| throughput.name == id)).ok_or_else(|| missing(id))
     }
 
     /// "You can't update or delete a Provisioned Throughput while its status is Updating" (user guide).

@@ -1,5 +1,7 @@
 use std::env;
 use std::io::{BufRead as _, BufReader};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustix::process::test_kill_process;
 
@@ -97,6 +99,10 @@ fn words_are_quoted_for_a_shell() {
 #[test]
 fn parent_that_is_ended() {
     let Ok(role) = env::var(ROLE) else { return };
+    // A shell starts what it runs in the background with SIGINT ignored, and children inherit that. This ends the process
+    // at once and without destructors, as the signal by itself does elsewhere.
+    let always = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, always).unwrap();
     let folder = PathBuf::from(env::var_os(FOLDER).unwrap());
     let script = "sleep 300 & echo \"child $$ $!\"; wait";
     let guard = Guard::new("child").output(Output::Prefixed).grace(Duration::from_secs(1)).remove_at_end(folder);

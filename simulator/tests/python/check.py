@@ -1,0 +1,129 @@
+"""boto3 and the AWS CLI against the simulator, unchanged. The address is the first argument."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+URL = sys.argv[1]
+os.environ.update(
+    AWS_ENDPOINT_URL_BEDROCK=URL,
+    AWS_REGION="us-east-1",
+    AWS_DEFAULT_REGION="us-east-1",
+    AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
+    AWS_SECRET_ACCESS_KEY="secret",
+    AWS_EC2_METADATA_DISABLED="true",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+    AWS_PAGER="",
+)
+NOVA = "amazon.nova-lite-v1:0:24k"
+NOVA_ARN = "arn:aws:bedrock:us-east-1::foundation-model/" + NOVA
+V2 = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:24k/summarizer02"
+bedrock = boto3.client("bedrock", config=Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+
+def control(method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{URL}/_simulator/{path}", data=data, method=method)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def refused(code, call, **arguments):
+    try:
+        call(**arguments)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error.response
+        assert error.response["ResponseMetadata"]["RequestId"], error.response
+        return error.response
+    raise AssertionError(f"{call.__name__} should be refused with {code}")
+
+
+def get(identifier):
+    return bedrock.get_provisioned_model_throughput(provisionedModelId=identifier)
+
+
+def wait_until(status, identifier):
+    deadline = time.monotonic() + 30
+    while get(identifier)["status"] != status:
+        assert time.monotonic() < deadline, get(identifier)
+        time.sleep(0.05)
+
+
+def aws(*arguments, code=0):
+    program = os.path.join(os.path.dirname(sys.executable), "aws")
+    done = subprocess.run([sys.executable, program, "bedrock", *arguments, "--output", "json"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+    return json.loads(done.stdout) if done.stdout.strip() else done.stderr
+
+
+def with_boto3():
+    made = bedrock.create_provisioned_model_throughput(
+        provisionedModelName="boto", modelId="summarizer-v1", modelUnits=1, tags=[{"key": "team", "value": "search"}]
+    )
+    arn = made["provisionedModelArn"]
+    assert made["ResponseMetadata"]["HTTPStatusCode"] == 201
+    assert get(arn)["status"] == "Creating"
+    wait_until("InService", arn)
+    bedrock.update_provisioned_model_throughput(
+        provisionedModelId=arn, desiredProvisionedModelName="boto-2", desiredModelId="summarizer-v2"
+    )
+    during = get(arn)
+    assert (during["status"], during["desiredModelArn"]) == ("Updating", V2), during
+    refused("ValidationException", bedrock.delete_provisioned_model_throughput, provisionedModelId=arn)
+    wait_until("InService", arn)
+    assert get("boto-2")["modelArn"] == V2
+    assert get("boto-2")["foundationModelArn"] == NOVA_ARN
+
+    bedrock.tag_resource(resourceARN=arn, tags=[{"key": "stage", "value": "test"}])
+    bedrock.untag_resource(resourceARN=arn, tagKeys=["team"])
+    assert bedrock.list_tags_for_resource(resourceARN=arn)["tags"] == [{"key": "stage", "value": "test"}]
+
+    pages = bedrock.get_paginator("list_provisioned_model_throughputs").paginate(PaginationConfig={"PageSize": 1})
+    names = [one["provisionedModelName"] for page in pages for one in page["provisionedModelSummaries"]]
+    assert sorted(names) == ["boto-2", "chat", "nova-lite", "summarizer"], names
+    found = bedrock.list_provisioned_model_throughputs(nameContains="boto", statusEquals="InService", sortOrder="Ascending")
+    assert [one["provisionedModelArn"] for one in found["provisionedModelSummaries"]] == [arn]
+
+    assert bedrock.get_custom_model(modelIdentifier="summarizer-v1")["baseModelArn"] == NOVA_ARN
+    models = bedrock.get_paginator("list_custom_models").paginate(PaginationConfig={"PageSize": 2})
+    assert sum(len(page["modelSummaries"]) for page in models) == 3
+    assert bedrock.get_foundation_model(modelIdentifier=NOVA)["modelDetails"]["modelArn"] == NOVA_ARN
+    assert len(bedrock.list_foundation_models(byInferenceType="PROVISIONED")["modelSummaries"]) == 2
+
+    refused("ResourceNotFoundException", bedrock.get_provisioned_model_throughput, provisionedModelId="nobody")
+    refused("ValidationException", bedrock.list_provisioned_model_throughputs, nextToken="made-up")
+    control("POST", "faults", {"operation": "ListFoundationModels", "count": 1, "kind": "error", "code": "ThrottlingException"})
+    throttled = refused("ThrottlingException", bedrock.list_foundation_models)
+    assert throttled["ResponseMetadata"]["HTTPStatusCode"] == 429, throttled
+    bedrock.delete_provisioned_model_throughput(provisionedModelId=arn)
+    refused("ResourceNotFoundException", bedrock.get_provisioned_model_throughput, provisionedModelId=arn)
+
+
+def with_the_cli():
+    listed = aws("list-provisioned-model-throughputs")
+    assert len(listed["provisionedModelSummaries"]) == 3, listed
+    created = aws("create-provisioned-model-throughput", "--provisioned-model-name", "cli", "--model-id", NOVA, "--model-units", "1")
+    arn = created["provisionedModelArn"]
+    wait_until("InService", arn)
+    aws("update-provisioned-model-throughput", "--provisioned-model-id", arn, "--desired-provisioned-model-name", "cli-2")
+    assert aws("get-provisioned-model-throughput", "--provisioned-model-id", "cli-2")["provisionedModelArn"] == arn
+    aws("tag-resource", "--resource-arn", arn, "--tags", "key=a,value=b")
+    assert aws("list-tags-for-resource", "--resource-arn", arn)["tags"] == [{"key": "a", "value": "b"}]
+    said = aws("update-provisioned-model-throughput", "--provisioned-model-id", arn, "--desired-model-id", V2, code=255)
+    assert "ValidationException" in said and "base model" in said, said
+    aws("delete-provisioned-model-throughput", "--provisioned-model-id", "cli-2")
+
+
+with_boto3()
+with_the_cli()
+calls = control("GET", "calls")["calls"]
+assert [call["sequence"] for call in calls] == list(range(1, len(calls) + 1))
+print(f"{len(calls)} calls of boto3 {boto3.__version__} and the AWS CLI")
