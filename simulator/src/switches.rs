@@ -298,6 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_switch() {
+        let readme = include_str!("../README.md");
+        let table = readme.split("| switch | question | settings |\n|---|---|---|\n").nth(1).unwrap();
+        let expected: String = Switches::ALL
+            .iter()
+            .map(|SwitchInfo { name, question, settings }| {
+                let settings: Vec<String> = settings.iter().map(|setting| format!("`{setting}`")).collect();
+                format!("| `{name}` | {} | {} |\n", question.trim(), settings.join(", "))
+            })
+            .collect();
+        assert_eq!(table, expected);
+    }
+
+    #[test]
     fn a_wrong_name_or_setting_is_told_with_what_there_is() {
         let mut switches = Switches::default();
         assert!(switches.set("colour", "red").unwrap_err().to_string().contains("busyError"));
