@@ -5,6 +5,18 @@
 //! [`World::call`] with the time as an argument, cloneable and comparable. [`server`] puts a world on the wire as
 //! REST-JSON, so that any AWS SDK or the AWS CLI works against it unchanged, with its own controls under `/_simulator/`.
 //!
+//! ```
+//! use bedrock_simulator::{Fault, FaultKind, Operation, Seed, Server};
+//!
+//! let aws = Server::start()?;
+//! aws.seed(&Seed::demo())?;
+//! aws.inject(Fault::on(Operation::UpdateProvisionedModelThroughput, FaultKind::LostResponse).times(1));
+//! // Give a client `AWS_ENDPOINT_URL_BEDROCK` = aws.url(), any access key, and let it work. Then:
+//! let updates = aws.calls_of(Operation::UpdateProvisionedModelThroughput);
+//! assert!(updates.iter().all(|update| update.carried_out));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What AWS leaves unsaid is a named switch: see [`Switches`].
 
 pub mod auth;
