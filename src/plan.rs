@@ -88,7 +88,7 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
             return refuse(
                 Reason::AmbiguousName,
                 format!(
-                    "AWS has {} throughputs of the name {}: replace provisionedModelId by the ARN of the one that is meant ({})",
+                    "AWS has {} throughputs of the name {}: delete this object (nothing happens at AWS) and apply it again with the ARN of the one that is meant as provisionedModelId ({})",
                     arns.len(),
                     situation.desired.identity.id,
                     arns.join(", ")
@@ -259,9 +259,9 @@ fn failed(situation: &Situation<'_>, throughput: &Throughput, due: Option<&Updat
         Some(update) if after_the_call && desired.requested.is_none() => Some(refuse(
             Reason::UpdateFailed,
             format!(
-                "AWS could not {}: {why}. It is not repeated by itself: change the manifest, or set the annotation \
+                "AWS could not do what it was asked for ({}): {why}. It is not repeated by itself: change the manifest, or set the annotation \
                  bedrock-throughput.dev/reconcile-requested-at to a new value",
-                update.message
+                update.request
             ),
             Some(update),
         )),

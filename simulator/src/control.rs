@@ -55,6 +55,19 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
     serde_json::from_slice(body).map_err(refused)
 }
 
+/// The members of a fault of any kind.
+const FAULT_MEMBERS: &[&str] =
+    &["operation", "resource", "skip", "count", "kind", "code", "status", "message", "retryAfter", "seconds"];
+
+/// A value whose members are all among `members`: a fault that is misspelt would otherwise be another one.
+fn known(value: Value, members: &[&str]) -> Result<Value, Answer> {
+    let unknown = value.as_object().and_then(|object| object.keys().find(|name| !members.contains(&name.as_str())));
+    match unknown {
+        Some(name) => Err(refused(format!("unknown member {name:?}; the members are {}", members.join(", ")))),
+        None => Ok(value),
+    }
+}
+
 fn done() -> Answer {
     (200, json!({}))
 }
@@ -96,8 +109,9 @@ fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, bo
         ("PUT", "settings") => {
             let mut merged = json!(state.world.settings);
             let wanted: Value = read(body)?;
-            if let (Value::Object(merged), Value::Object(wanted)) = (&mut merged, wanted) {
-                merged.extend(wanted);
+            match (&mut merged, wanted) {
+                (Value::Object(merged), Value::Object(wanted)) => merged.extend(wanted),
+                (_, wanted) => return Err(refused(format!("write the settings as an object, not {wanted}"))),
             }
             let settings: Settings = serde_json::from_value(merged).map_err(refused)?;
             state.world.settings = settings;
@@ -112,7 +126,7 @@ fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, bo
         }
         ("GET", "faults") => Ok((200, json!(state.faults))),
         ("POST", "faults") => {
-            let fault: Fault = read(body)?;
+            let fault: Fault = serde_json::from_value(known(read(body)?, FAULT_MEMBERS)?).map_err(refused)?;
             state.faults.inject(fault);
             Ok(done())
         }

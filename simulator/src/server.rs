@@ -1,6 +1,7 @@
 //! A world on the wire.
 
 use std::{
+    collections::VecDeque,
     net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -38,6 +39,12 @@ use crate::{
     world::{Caller, World},
 };
 
+/// Where the simulator's own controls are.
+const CONTROLS: &str = "/_simulator/";
+
+/// The longest body of a control, in bytes: a seed of some hundred thousand throughputs.
+const CONTROL_BODY_MAX: usize = 64 << 20;
+
 /// Calls that are kept in the log; the oldest go first.
 const CALLS_MAX: usize = 1_000_000;
 
@@ -49,7 +56,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) throttle: Throttle,
     pub(crate) clock: Clock,
-    pub(crate) calls: Vec<Call>,
+    pub(crate) calls: VecDeque<Call>,
     pub(crate) sequence: u64,
     pub(crate) log: bool,
 }
@@ -189,7 +196,7 @@ impl Server {
     /// The log of calls, in the order of arrival.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.state().calls.clone()
+        self.state().calls.iter().cloned().collect()
     }
 
     /// The calls of one operation, in the order of arrival.
@@ -271,11 +278,17 @@ struct Closed;
 
 async fn answer(request: HttpRequest<Incoming>, state: &Mutex<State>) -> Result<HttpResponse<Full<Bytes>>, Closed> {
     let arrived = Timestamp::now();
+    let arrived = arrived.round(jiff::Unit::Microsecond).unwrap_or(arrived);
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, wire::BODY_MAX).collect().await.map(http_body_util::Collected::to_bytes);
+    let controls = head.uri.path().starts_with(CONTROLS);
+    let longest = if controls { CONTROL_BODY_MAX } else { wire::BODY_MAX };
+    let body = Limited::new(body, longest).collect().await.map(http_body_util::Collected::to_bytes);
     let (method, path, query) = (head.method.as_str(), head.uri.path(), head.uri.query());
-    if let Some(path) = path.strip_prefix("/_simulator/") {
-        let (status, value) = control::answer(state, method, path, query, &body.unwrap_or_default());
+    if let Some(path) = path.strip_prefix(CONTROLS) {
+        let (status, value) = match body {
+            Ok(body) => control::answer(state, method, path, query, &body),
+            Err(error) => (413, serde_json::json!({ "message": format!("the body cannot be read: {error}") })),
+        };
         return Ok(http(status, value.to_string().into_bytes()));
     }
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -386,9 +399,9 @@ fn serve(state: &mut State, request: &Arrived<'_>) -> Served {
         );
     }
     if state.calls.len() >= CALLS_MAX {
-        state.calls.remove(0);
+        state.calls.pop_front();
     }
-    state.calls.push(call);
+    state.calls.push_back(call);
     Served { answer, request_id, fate }
 }
 
@@ -397,7 +410,7 @@ fn carry_out(state: &mut State, request: &Arrived<'_>, found: &mut Found) -> Res
     let switches = state.world.switches;
     let (operation, members) = wire::route(request.method, request.path)?;
     found.operation = Some(operation);
-    let body = request.body.map_err(|error| ApiError::new(ErrorCode::SerializationException, error.as_str()))?;
+    let body = request.body.map_err(|error| ApiError::new(wire::malformed_code(&switches), error.as_str()))?;
     let parameters = wire::parameters(operation, members, request.query, body, &switches);
     found.parameters = parameters.as_ref().ok().cloned().unwrap_or_default();
     let caller = state.keys.caller(request.authorization)?;

@@ -119,6 +119,13 @@ switches! {
         /// Let through.
         Allowed,
     }
+    /// Whether Delete is let through while the throughput is `Creating`.
+    delete_while_creating "deleteWhileCreating" DeleteWhileCreating {
+        /// Refused as while `Updating`.
+        Refused,
+        /// Let through.
+        Allowed,
+    }
     /// Whether Update is let through while the throughput is `Failed`.
     update_while_failed "updateWhileFailed" UpdateWhileFailed {
         /// Let through.
@@ -154,6 +161,13 @@ switches! {
         /// The new name is there at once.
         New,
         /// The old name stays until the update is done.
+        Old,
+    }
+    /// The name after an update of name and model that failed.
+    name_after_failed_update "nameAfterFailedUpdate" NameAfterFailedUpdate {
+        /// The new one.
+        New,
+        /// The one before, again.
         Old,
     }
     /// What comes of a name that another throughput of the account and region has.

@@ -173,7 +173,7 @@ pub fn request(operation: Operation, parameters: &Value, switches: &Switches) ->
     Request::from_parameters(operation, known)
 }
 
-fn malformed_code(switches: &Switches) -> ErrorCode {
+pub(crate) fn malformed_code(switches: &Switches) -> ErrorCode {
     match switches.malformed_request {
         MalformedRequest::SerializationException => ErrorCode::SerializationException,
         MalformedRequest::ValidationException => ErrorCode::ValidationException,

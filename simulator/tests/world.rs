@@ -182,6 +182,44 @@ fn a_rename_is_at_once_or_through_updating() {
 }
 
 #[test]
+fn a_rename_changes_the_name_and_nothing_else() {
+    let mut world = world();
+    world.fail_next_update(&caller(), ARN, "no capacity");
+    let failed = after(&mut world, &update(None, Some("summarizer-v2")), 60);
+    assert_eq!((failed.1.as_str(), failed.3.as_deref()), ("Failed", Some("no capacity")));
+    let renamed = after(&mut world, &update(Some("renamed"), None), 60);
+    assert_eq!(
+        (renamed.0.as_str(), renamed.1.as_str(), renamed.3.as_deref()),
+        ("renamed", "Failed", Some("no capacity"))
+    );
+}
+
+#[test]
+fn the_name_after_a_failed_update_is_the_new_one_or_the_old_one() {
+    for during in ["New", "Old"] {
+        for (setting, expected) in [("New", "renamed"), ("Old", "summarizer")] {
+            let mut world = world();
+            world.switches.set("nameWhileUpdating", during).unwrap();
+            world.switches.set("nameAfterFailedUpdate", setting).unwrap();
+            world.fail_next_update(&caller(), ARN, "no capacity");
+            let (name, ..) = after(&mut world, &update(Some("renamed"), Some("summarizer-v2")), 60);
+            assert_eq!(name, expected, "{during}, then {setting}");
+        }
+    }
+}
+
+#[test]
+fn the_way_back_from_a_variant_of_the_base_model_is_no_other() {
+    let mut world = world();
+    world.put_foundation_model(bedrock_simulator::world::FoundationModel::text("amazon.nova-lite-v1:0:128k"));
+    let moved = after(&mut world, &update(None, Some("amazon.nova-lite-v1:0:128k")), 60);
+    assert_eq!(moved.1, "InService");
+    let later = start() + SignedDuration::from_secs(120);
+    let back = world.call(&caller(), &update(None, Some("summarizer-v1")), later).map_err(|error| error.code);
+    assert_eq!(back.err(), Some(ErrorCode::ValidationException));
+}
+
+#[test]
 fn the_errors_that_aws_leaves_open_follow_their_switches() {
     let code = |switch: &str, setting: &str, prepare: &dyn Fn(&mut World), request: Request| {
         let mut world = world();

@@ -13,19 +13,16 @@ pub(super) fn page<T>(
     let start = match token {
         None => 0,
         Some(token) => {
-            let last = decode(token).ok_or_else(|| ApiError::validation("The provided nextToken is not valid."))?;
-            // Behind the last one that was shown; where that is gone meanwhile, the place cannot be found again.
-            items
-                .iter()
-                .position(|item| id(item) == last)
-                .map(|at| at + 1)
-                .ok_or_else(|| ApiError::validation("The provided nextToken has expired."))?
+            let (shown, last) =
+                decode(token).ok_or_else(|| ApiError::validation("The provided nextToken is not valid."))?;
+            // Behind the last one that was shown; where that is gone meanwhile, behind as many as were shown.
+            items.iter().position(|item| id(item) == last).map_or(shown.saturating_sub(1), |at| at + 1)
         }
     };
     let mut rest = items.into_iter().skip(start);
     let shown: Vec<T> = rest.by_ref().take(size).collect();
     let next = match (rest.next(), shown.last()) {
-        (Some(_), Some(last)) => Some(encode(id(last))),
+        (Some(_), Some(last)) => Some(encode(start.saturating_add(shown.len()), id(last))),
         (None, _) | (_, None) => None,
     };
     Ok((shown, next))
@@ -33,22 +30,20 @@ pub(super) fn page<T>(
 
 const MARK: &str = "v1.";
 
-fn encode(id: &str) -> String {
-    id.bytes().fold(MARK.to_owned(), |token, byte| format!("{token}{byte:02x}"))
+fn encode(shown: usize, id: &str) -> String {
+    id.bytes().fold(format!("{MARK}{shown}."), |token, byte| format!("{token}{byte:02x}"))
 }
 
-fn decode(token: &str) -> Option<String> {
-    let digits = token.strip_prefix(MARK)?.as_bytes();
+fn decode(token: &str) -> Option<(usize, String)> {
+    let (shown, digits) = token.strip_prefix(MARK)?.split_once('.')?;
     let bytes: Option<Vec<u8>> = digits
+        .as_bytes()
         .chunks(2)
-        .map(|pair| {
-            std::str::from_utf8(pair)
-                .ok()
-                .filter(|pair| pair.len() == 2)
-                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-        })
+        .map(|pair| std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2))
+        .map(|pair| pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()))
         .collect();
-    String::from_utf8(bytes?).ok()
+    let id = String::from_utf8(bytes?).ok().filter(|id| !id.is_empty())?;
+    Some((shown.parse().ok()?, id))
 }
 
 #[cfg(test)]
@@ -79,8 +74,20 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_between_pages_takes_nothing_else_with_it() {
+        let items: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let (shown, token) = page(items.clone(), |item| item, 2, None).unwrap();
+        assert_eq!(shown, ["a", "b"]);
+        for gone in ["a", "b"] {
+            let rest: Vec<String> = items.iter().filter(|item| *item != gone).cloned().collect();
+            let (shown, _) = page(rest, |item| item, 2, token.as_deref()).unwrap();
+            assert_eq!(shown, ["c", "d"], "{gone}");
+        }
+    }
+
+    #[test]
     fn a_token_that_was_not_given_out_is_refused() {
-        for token in ["x", "v1.zz", "v1.6", "v1.", "v1.6e6f"] {
+        for token in ["x", "v1.zz", "v1.1.6", "v1.1.", "v1.6e6f", "v1.-1.61"] {
             assert!(page(vec!["a".to_owned()], |item| item, 1, Some(token)).is_err(), "{token}");
         }
     }

@@ -16,9 +16,9 @@ use crate::{
     response::{ProvisionedModelView, Response},
     settings::Settings,
     switches::{
-        BusyError, CommitmentEnd, CommittedError, CustomToBase, DefaultOrder, DuplicateName, FailedUpdateModel,
-        FailedUpdateStatus, LastModified, MissingModel, NameWhileUpdating, NoOpUpdate, ReadLag, Rename, SameBase,
-        Switches, TokenReplay, UpdateWhileCreating, UpdateWhileFailed,
+        BusyError, CommitmentEnd, CommittedError, CustomToBase, DefaultOrder, DeleteWhileCreating, DuplicateName,
+        FailedUpdateModel, FailedUpdateStatus, LastModified, MissingModel, NameAfterFailedUpdate, NameWhileUpdating,
+        NoOpUpdate, ReadLag, Rename, SameBase, Switches, TokenReplay, UpdateWhileCreating, UpdateWhileFailed,
     },
 };
 
@@ -65,6 +65,10 @@ pub(super) struct Work {
     ends: Timestamp,
     /// The name that it has at the end.
     name: Option<String>,
+    /// The name that it had before, where the new one is shown already.
+    name_before: Option<String>,
+    /// The foundation model of the model that it has at the end.
+    foundation: Option<String>,
     /// The message with which it fails.
     fails: Option<String>,
 }
@@ -111,7 +115,7 @@ impl ProvisionedModel {
         match &mut self.work {
             Some(work) => work.ends = now,
             None if self.status == ProvisionedModelStatus::Creating => {
-                self.work = Some(Work { ends: now, name: None, fails: None });
+                self.work = Some(Work { ends: now, name: None, name_before: None, foundation: None, fails: None });
             }
             None => {}
         }
@@ -145,7 +149,7 @@ impl ProvisionedModel {
         self.renew(now, switches);
     }
 
-    fn end(&mut self, Work { ends, name, fails }: Work, switches: &Switches) {
+    fn end(&mut self, Work { ends, name, name_before, foundation, fails }: Work, switches: &Switches) {
         let creating = self.status == ProvisionedModelStatus::Creating;
         match (fails, creating) {
             (None, _) => {
@@ -154,6 +158,9 @@ impl ProvisionedModel {
                 self.model_arn.clone_from(&self.desired_model_arn);
                 if let Some(name) = name {
                     self.name = name;
+                }
+                if let Some(foundation) = foundation {
+                    self.foundation_model_arn = foundation;
                 }
             }
             (Some(message), true) => {
@@ -170,6 +177,11 @@ impl ProvisionedModel {
                 match switches.failed_update_model {
                     FailedUpdateModel::RolledBack => self.desired_model_arn.clone_from(&self.model_arn),
                     FailedUpdateModel::KeepsDesired => {}
+                }
+                match (switches.name_after_failed_update, name_before, name) {
+                    (NameAfterFailedUpdate::Old, Some(before), _) => self.name = before,
+                    (NameAfterFailedUpdate::New, _, Some(name)) => self.name = name,
+                    (NameAfterFailedUpdate::Old, None, _) | (NameAfterFailedUpdate::New, _, None) => {}
                 }
             }
         }
@@ -247,7 +259,7 @@ impl World {
         let ends = later(now, self.settings.creating_seconds.duration());
         let region = self.region_mut(caller);
         let fails = region.failing_creates.remove(provisioned_model_name);
-        throughput.work = Some(Work { ends, name: None, fails });
+        throughput.work = Some(Work { ends, name: None, name_before: None, foundation: None, fails });
         throughput.note(now);
         if let Some(token) = token {
             region.tokens.insert(token.clone(), Token { arn: arn.clone(), used: now });
@@ -353,24 +365,27 @@ impl World {
         let Some(kept) = region.throughputs.get_mut(&throughput.arn) else { return Err(missing(&throughput.arn)) };
         let at_once = model.is_none() && name.is_some() && switches.rename == Rename::AtOnce;
         kept.last_modified_time = now;
-        kept.failure_message = None;
         if at_once {
-            kept.status = ProvisionedModelStatus::InService;
-            kept.desired_model_arn.clone_from(&kept.model_arn);
+            // The name alone: whatever else it is busy with, or was, stays.
+            if let Some(name) = name {
+                kept.name.clone_from(name);
+            }
         } else {
+            let late = switches.name_while_updating == NameWhileUpdating::Old
+                || (model.is_none() && switches.rename == Rename::ThroughUpdating);
+            let name_before = name.filter(|_| !late).map(|_| kept.name.clone());
+            if let Some(name) = name.filter(|_| !late) {
+                kept.name.clone_from(name);
+            }
             kept.status = ProvisionedModelStatus::Updating;
-        }
-        if let Some((arn, _)) = model {
-            kept.desired_model_arn = arn;
-        }
-        let late = !at_once
-            && (switches.name_while_updating == NameWhileUpdating::Old || switches.rename == Rename::ThroughUpdating);
-        if let Some(name) = name.filter(|_| !late) {
-            kept.name.clone_from(name);
-        }
-        if !at_once {
+            kept.failure_message = None;
+            let (model_arn, foundation) = model.unzip();
+            if let Some(arn) = model_arn {
+                kept.desired_model_arn = arn;
+            }
             let fails = region.failing_updates.remove(&throughput.arn);
-            kept.work = Some(Work { ends: later(now, updating), name: name.filter(|_| late).cloned(), fails });
+            let name = name.filter(|_| late).cloned();
+            kept.work = Some(Work { ends: later(now, updating), name, name_before, foundation, fails });
         }
         kept.note(now);
         self.settle(now);
@@ -384,7 +399,12 @@ impl World {
         now: Timestamp,
     ) -> Result<Response, ApiError> {
         let throughput = self.find(caller, &input.provisioned_model_id)?;
-        if throughput.status == ProvisionedModelStatus::Updating {
+        let idle = match throughput.status {
+            ProvisionedModelStatus::InService | ProvisionedModelStatus::Failed => true,
+            ProvisionedModelStatus::Updating => false,
+            ProvisionedModelStatus::Creating => self.switches.delete_while_creating == DeleteWhileCreating::Allowed,
+        };
+        if !idle {
             return Err(self.busy(throughput));
         }
         if let Some(end) = throughput.committed(now) {
@@ -399,7 +419,11 @@ impl World {
             return Err(ApiError::new(code, message));
         }
         let arn = throughput.arn.clone();
+        let lag = self.settings.read_lag_seconds.duration();
         let region = self.region_mut(caller);
+        // No lagging read shows what was gone before this.
+        let forgotten = earlier(now, lag);
+        region.deleted.retain(|_, versions| versions.last().is_some_and(|version| version.since > forgotten));
         if let Some(gone) = region.throughputs.remove(&arn) {
             let mut versions = gone.versions;
             versions.push(Version { since: now, view: None });
@@ -514,7 +538,7 @@ impl World {
     /// `UpdateProvisionedModelThroughput`).
     fn may_move(&self, throughput: &ProvisionedModel, to: &str, foundation: &str) -> Result<(), ApiError> {
         let on_base = foundation_models::id_in(&throughput.model_arn).is_some();
-        if on_base && (throughput.foundation_model_arn == throughput.model_arn && !self.came_from_custom(throughput)) {
+        if on_base && !self.came_from_custom(throughput) {
             return Err(ApiError::validation(format!(
                 "The model of provisioned throughput {} can not be changed, because it is associated with a base model.",
                 throughput.name
