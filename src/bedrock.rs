@@ -145,25 +145,31 @@ impl FaultKind {
         Self::CredentialsMissing,
         Self::CredentialsRejected,
     ];
+
+    /// The reason that conditions carry for it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::AccessDenied => Reason::AccessDenied,
+            Self::NotFound => Reason::NotFound,
+            Self::Refused => Reason::Refused,
+            Self::Conflict => Reason::Conflict,
+            Self::Throttled => Reason::Throttled,
+            Self::Internal => Reason::AwsUnavailable,
+            Self::Timeout => Reason::Timeout,
+            Self::Connection => Reason::ConnectionFailed,
+            Self::InvalidResponse => Reason::InvalidResponse,
+            Self::CredentialsMissing => Reason::CredentialsMissing,
+            Self::CredentialsRejected => Reason::CredentialsRejected,
+        }
+    }
 }
 
 impl Fault {
     /// The reason that conditions carry for it.
     #[must_use]
     pub fn reason(&self) -> Reason {
-        match self.kind {
-            FaultKind::AccessDenied => Reason::AccessDenied,
-            FaultKind::NotFound => Reason::NotFound,
-            FaultKind::Refused => Reason::Refused,
-            FaultKind::Conflict => Reason::Conflict,
-            FaultKind::Throttled => Reason::Throttled,
-            FaultKind::Internal => Reason::AwsUnavailable,
-            FaultKind::Timeout => Reason::Timeout,
-            FaultKind::Connection => Reason::ConnectionFailed,
-            FaultKind::InvalidResponse => Reason::InvalidResponse,
-            FaultKind::CredentialsMissing => Reason::CredentialsMissing,
-            FaultKind::CredentialsRejected => Reason::CredentialsRejected,
-        }
+        self.kind.reason()
     }
 
     /// Whether a call that changes something may have been carried out all the same.

@@ -10,6 +10,7 @@ use futures::{
     StreamExt as _, TryStreamExt as _,
     channel::mpsc::{self, UnboundedSender},
     future::{self, BoxFuture, Shared},
+    stream,
 };
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
@@ -50,13 +51,15 @@ pub async fn run(
     let mut register = Register { context: Arc::clone(&context), wake, listed: HashSet::new(), known: HashSet::new() };
     let watched_health = Arc::clone(&health);
     let watched_scope = scope.clone();
+    let mut listing = Listing::default();
     let objects = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(trim)
         .inspect_ok(move |event| register.note(event))
         .inspect(move |event| watched_health.watched(&watched_scope, event.as_ref()))
         .reflect(writer)
-        .applied_objects()
+        .map_ok(move |event| stream::iter(listing.settled(event).into_iter().map(Ok)))
+        .try_flatten()
         .predicate_filter(triggers, PredicateConfig::default());
     Controller::for_stream(objects, reader)
         .with_config(controller::Config::default().concurrency(concurrency))
@@ -104,6 +107,29 @@ fn triggers(object: &Watched) -> Option<u64> {
     object.annotations().get(RECONCILE_REQUESTED_AT).hash(&mut hasher);
     object.meta().deletion_timestamp.is_some().hash(&mut hasher);
     Some(hasher.finish())
+}
+
+/// Objects of a list that is under way. The cache has them only when the list is whole, so that they are not due before.
+#[derive(Default)]
+struct Listing(Vec<Watched>);
+
+impl Listing {
+    /// The objects that an event makes due.
+    fn settled(&mut self, event: watcher::Event<Watched>) -> Vec<Watched> {
+        match event {
+            watcher::Event::Init => {
+                self.0.clear();
+                Vec::new()
+            }
+            watcher::Event::InitApply(object) => {
+                self.0.push(object);
+                Vec::new()
+            }
+            watcher::Event::InitDone => std::mem::take(&mut self.0),
+            watcher::Event::Apply(object) => vec![object],
+            watcher::Event::Delete(_) => Vec::new(),
+        }
+    }
 }
 
 /// Keeps the books on which objects there are.
@@ -169,5 +195,52 @@ fn subject(object: &Watched) -> Subject {
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
         uid: object.uid().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::DeserializeGuard;
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(name: &str, annotations: &serde_json::Value) -> Watched {
+        let object = json!({
+            "apiVersion": "bedrock-throughput.dev/v1alpha1", "kind": "ProvisionedThroughput",
+            "metadata": {"name": name, "namespace": "ml", "uid": name, "generation": 1, "annotations": annotations},
+            "spec": {"provisionedModelId": "x"},
+        });
+        DeserializeGuard(Ok(serde_json::from_value(object).unwrap()))
+    }
+
+    fn names(objects: &[Watched]) -> Vec<String> {
+        objects.iter().map(kube::ResourceExt::name_any).collect()
+    }
+
+    #[test]
+    fn listed_objects_are_due_when_the_list_is_whole() {
+        let mut listing = Listing::default();
+        let plain = || object("a", &json!({}));
+        assert_eq!(names(&listing.settled(watcher::Event::Init)), Vec::<String>::new());
+        assert_eq!(names(&listing.settled(watcher::Event::InitApply(plain()))), Vec::<String>::new());
+        assert_eq!(names(&listing.settled(watcher::Event::InitDone)), ["a"]);
+        assert_eq!(names(&listing.settled(watcher::Event::InitDone)), Vec::<String>::new());
+        assert_eq!(names(&listing.settled(watcher::Event::Apply(plain()))), ["a"]);
+        assert_eq!(names(&listing.settled(watcher::Event::Delete(plain()))), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_what_is_honoured_makes_an_object_due() {
+        let due = |annotations| triggers(&object("a", &annotations));
+        assert_eq!(due(json!({})), due(json!({"somebody.else/annotation": "changed"})));
+        assert_ne!(due(json!({})), due(json!({RECONCILE_REQUESTED_AT: "now"})));
+    }
+
+    #[test]
+    fn what_is_not_needed_is_not_kept() {
+        let mut watched = object("a", &json!({RECONCILE_REQUESTED_AT: "now", "other": "x"}));
+        trim(&mut watched);
+        assert_eq!(watched.annotations().keys().collect::<Vec<_>>(), [RECONCILE_REQUESTED_AT]);
     }
 }

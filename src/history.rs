@@ -13,6 +13,8 @@ use crate::{
 pub struct LastCall {
     /// When it was sent.
     pub sent_at: Timestamp,
+    /// When it was over at the latest: AWS begins nothing of it afterwards. Reads lag behind this moment, not behind the sending.
+    pub over_at: Timestamp,
     /// What it asked for.
     pub request: UpdateRequest,
     /// What was there before.
@@ -44,6 +46,8 @@ pub struct History {
     pub synced: bool,
     /// A change was reported as failed at this generation of the manifest.
     pub failed: bool,
+    /// What was due at this generation when it was last told, and why: it stays drift when a fault comes between.
+    pub due: Option<(UpdateRequest, UpdateCause)>,
     /// The last look that was told found AWS `Updating`.
     pub saw_updating: bool,
     /// `lastModifiedTime` in the last look that was told.
@@ -62,6 +66,7 @@ impl History {
             let PlanStatus { action: _, request, message: _, waiting_for: _, cause, from, sent_at } = plan;
             sent_at.as_ref().map(|sent_at| LastCall {
                 sent_at: sent_at.0,
+                over_at: sent_at.0,
                 request: request.clone(),
                 from: from.clone(),
                 cause: *cause,
@@ -71,6 +76,7 @@ impl History {
         let accepted = || {
             status.last_update.as_ref().filter(|update| update.served_time.is_none()).map(|update| LastCall {
                 sent_at: update.time.0,
+                over_at: update.time.0,
                 request: update.to.clone(),
                 from: update.from.clone(),
                 cause: update.cause,
@@ -83,6 +89,11 @@ impl History {
             failed: stalled.is_some_and(|stalled| {
                 stalled.reason == Reason::UpdateFailed.as_str() && stalled.observed_generation == generation
             }),
+            due: status
+                .plan
+                .as_ref()
+                .filter(|_| status.observed_generation == generation)
+                .map(|plan| (plan.request.clone(), plan.cause)),
             saw_updating: status.status.as_deref() == Some(ThroughputStatus::Updating.as_str()),
             modified: status.last_modified_time.as_ref().map(|time| time.0),
             failure_message: status

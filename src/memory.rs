@@ -16,6 +16,8 @@ pub struct Memory {
     pub written: Option<(String, ProvisionedThroughputStatus)>,
     /// A call that AWS accepted and that no status tells of yet.
     pub accepted: Option<Untold>,
+    /// When the last call of this process ended without an answer.
+    pub unanswered: Option<Timestamp>,
     /// The change of the manifest or the request that was noticed last, and when.
     pub noticed: Option<Noticed>,
     /// The next look that is not asked for by a change is begun at this time or later.
@@ -26,16 +28,13 @@ pub struct Memory {
     pub failures: u32,
 }
 
-/// A call that AWS accepted. The next look tells of it together with what came of it; where there is none because the process ends,
-/// `status` is what is left to be told.
+/// A call that AWS accepted. The next look tells of it together with what came of it.
 #[derive(Debug, Clone)]
 pub struct Untold {
     /// The call.
     pub call: LastCall,
     /// Whose call it was.
     pub subject: Subject,
-    /// The status that tells of it.
-    pub status: Box<ProvisionedThroughputStatus>,
 }
 
 /// A change that a look has to be newer than.
@@ -74,9 +73,10 @@ impl Memories {
         }
     }
 
-    /// The calls that no status tells of yet.
-    pub fn untold(&self) -> Vec<Untold> {
-        self.memories().values().filter_map(|memory| memory.accepted.clone()).collect()
+    /// The calls that no status tells of yet, each with the status that was written last.
+    pub fn untold(&self) -> Vec<(Untold, ProvisionedThroughputStatus)> {
+        let untold = |memory: &Memory| memory.accepted.clone().zip(memory.written.clone().map(|(_, status)| status));
+        self.memories().values().filter_map(untold).collect()
     }
 
     /// Forgets an object.

@@ -111,11 +111,11 @@ impl Sources {
             history
                 .last_call
                 .as_ref()
-                .is_some_and(|call| !throughput.shows(&call.request) && looked_at >= plus(call.sent_at, read_lag))
+                .is_some_and(|call| !throughput.shows(&call.request) && looked_at >= plus(call.over_at, read_lag))
         };
         let wanted = match throughput.status {
             ThroughputStatus::Failed => true,
-            ThroughputStatus::InService => fell_back(),
+            ThroughputStatus::InService => fell_back() || throughput.model_arn != throughput.desired_model_arn,
             ThroughputStatus::Creating | ThroughputStatus::Updating | ThroughputStatus::Other(_) => false,
         };
         if !wanted || throughput.failure_message.is_some() {

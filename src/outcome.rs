@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
-    bedrock::Fault,
+    bedrock::{Fault, FaultKind},
     conditions::{Class, ConditionStatus, ConditionType, Reason, Wanted, find, is_true, merge, whole_seconds},
     crd::{LastUpdate, ManagementPolicy, PlanAction, PlanStatus, ProvisionedThroughputStatus, UpdateCause, WaitingFor},
     desired::{Desired, InvalidSpec},
@@ -45,13 +45,6 @@ pub enum Verdict<'a> {
         /// When it is sent.
         sent_at: Timestamp,
     },
-    /// A call was accepted, and AWS has not been looked at since.
-    Accepted {
-        /// What AWS had before.
-        observed: &'a Observed,
-        /// The call.
-        call: &'a LastCall,
-    },
     /// A call was answered by a fault.
     CallFailed {
         /// What AWS has.
@@ -70,10 +63,9 @@ impl<'a> Verdict<'a> {
     #[must_use]
     pub fn observed(self) -> Option<&'a Observed> {
         match self {
-            Self::Seen { observed, .. }
-            | Self::Sending { observed, .. }
-            | Self::Accepted { observed, .. }
-            | Self::CallFailed { observed, .. } => Some(observed),
+            Self::Seen { observed, .. } | Self::Sending { observed, .. } | Self::CallFailed { observed, .. } => {
+                Some(observed)
+            }
             Self::Invalid(_) | Self::Rival { .. } | Self::Suspended | Self::Blind(_) => None,
         }
     }
@@ -83,12 +75,7 @@ impl<'a> Verdict<'a> {
     pub fn fault(self) -> Option<&'a Fault> {
         match self {
             Self::Blind(fault) | Self::CallFailed { fault, .. } => Some(fault),
-            Self::Invalid(_)
-            | Self::Rival { .. }
-            | Self::Suspended
-            | Self::Seen { .. }
-            | Self::Sending { .. }
-            | Self::Accepted { .. } => None,
+            Self::Invalid(_) | Self::Rival { .. } | Self::Suspended | Self::Seen { .. } | Self::Sending { .. } => None,
         }
     }
 }
@@ -173,24 +160,61 @@ pub fn outcome(
         status.plan = Some(pending(update, WaitingFor::Answer, Some(next_whole_second(sent_at))));
         return Outcome { status, notice: None, wake: Wake::Following, headline: Reason::Updating };
     }
-    let Told { state, message, wake, ended } = tell(&mut status, desired, verdict, now);
+    let Told { state, mut message, wake, ended } = tell(&mut status, desired, verdict, now);
+    // AWS's words may differ from one try to the next, by a time or the name of a session: they are not told anew each time.
+    if let Some(ready) = find(&prior.conditions, ConditionType::Ready)
+        && verdict.fault().is_some_and(|fault| ready.message.contains(fault.operation.as_str()))
+        && ready.reason == state.headline().as_str()
+        && ready.observed_generation == generation
+    {
+        message.clone_from(&ready.message);
+    }
     let headline = state.headline();
     status.conditions = merge(&prior.conditions, state.conditions(&message), generation, now);
-    let notice = ended.or_else(|| notice(prior, headline, &message));
+    let notice = match verdict {
+        Verdict::Sending { .. } => Some(news(headline, &message)),
+        Verdict::Invalid(_)
+        | Verdict::Rival { .. }
+        | Verdict::Suspended
+        | Verdict::Blind(_)
+        | Verdict::Seen { .. }
+        | Verdict::CallFailed { .. } => ended.or_else(|| notice(prior, headline, &message)),
+    };
     Outcome { status, notice, wake, headline }
+}
+
+/// The status with a call that AWS accepted, where there is no time left to look what came of it.
+#[must_use]
+pub fn with_accepted(status: &ProvisionedThroughputStatus, call: &LastCall) -> ProvisionedThroughputStatus {
+    ProvisionedThroughputStatus { plan: None, last_update: Some(last_update(call, None)), ..status.clone() }
+}
+
+/// What is kept of a call that AWS took.
+fn last_update(call: &LastCall, served_time: Option<Time>) -> LastUpdate {
+    let LastCall { sent_at, over_at: _, request, from, cause, answer } = call;
+    let request_id = match answer {
+        Answer::Accepted { request_id } => request_id.clone(),
+        Answer::Missing => None,
+    };
+    let (cause, from, to) = (*cause, from.clone(), request.clone());
+    LastUpdate { time: next_whole_second(*sent_at), request_id, cause, from, to, served_time }
 }
 
 /// Whether `prior` tells of a fault of this very call.
 fn tried_before(prior: &ProvisionedThroughputStatus, generation: Option<i64>, update: &Update) -> bool {
-    let faulted = find(&prior.conditions, ConditionType::Ready).is_some_and(|ready| {
-        ![Reason::Updating, Reason::UpdateFailed].map(Reason::as_str).contains(&ready.reason.as_str())
-    });
+    let reason = find(&prior.conditions, ConditionType::Ready).map_or("", |ready| ready.reason.as_str());
+    let faulted = Reason::ALL.iter().filter(|reason| tells_of_a_fault(**reason)).any(|fault| fault.as_str() == reason);
     faulted
         && prior.observed_generation == generation
         && prior.plan.as_ref().is_some_and(|plan| {
             plan.request == update.request
                 && matches!(plan.waiting_for, WaitingFor::Retry | WaitingFor::Change | WaitingFor::Answer)
         })
+}
+
+/// Whether a reason is that of a fault of a call.
+fn tells_of_a_fault(reason: Reason) -> bool {
+    FaultKind::ALL.iter().any(|kind| kind.reason() == reason)
 }
 
 /// The time of a call as it is kept: to the second that ends after it, so that no look counts as later which is not.
@@ -310,24 +334,6 @@ fn tell(
                 UpdateCause::Drift => "somebody changed the throughput at AWS: ",
             };
             Told::bad(Reason::Updating, format!("{because}asking AWS to {}", update.message))
-        }
-        Verdict::Accepted { observed, call } => {
-            show(status, observed);
-            let LastCall { sent_at, request, from, cause, answer } = call;
-            let request_id = match answer {
-                Answer::Accepted { request_id } => request_id.clone(),
-                Answer::Missing => None,
-            };
-            status.plan = None;
-            status.last_update = Some(LastUpdate {
-                time: next_whole_second(*sent_at),
-                request_id,
-                cause: *cause,
-                from: from.clone(),
-                to: request.clone(),
-                served_time: None,
-            });
-            Told::bad(Reason::Updating, format!("AWS was asked for {request}, and accepted it"))
         }
         Verdict::CallFailed { observed, update, fault, sent_at } => {
             show(status, observed);
@@ -467,29 +473,22 @@ fn show(status: &mut ProvisionedThroughputStatus, observed: &Observed) {
 /// is served now.
 fn record(status: &mut ProvisionedThroughputStatus, look: &Look<'_>) -> Option<Notice> {
     let Look { observed, plan, history, now } = look;
-    let Some(LastCall { sent_at, request, from, cause, answer }) = &history.last_call else {
+    let Some(call) = &history.last_call else {
         status.plan = None;
         return None;
     };
+    let LastCall { sent_at: _, over_at: _, request, from, cause, answer } = call;
     let shown = match &observed.throughput {
         Sighting::Found(throughput) => throughput.shows(request),
         Sighting::Missing | Sighting::Ambiguous(_) => false,
     };
     let came_to_nothing = matches!(plan, Plan::Refuse { reason: Reason::UpdateFailed, .. });
-    let request_id = match answer {
-        Answer::Accepted { request_id } => Some(request_id.clone()),
-        Answer::Missing => (shown || came_to_nothing).then_some(None),
-    }?;
+    if *answer == Answer::Missing && !shown && !came_to_nothing {
+        return None;
+    }
     let served = shown && matches!(plan, Plan::Nothing);
     status.plan = None;
-    status.last_update = Some(LastUpdate {
-        time: next_whole_second(*sent_at),
-        request_id,
-        cause: *cause,
-        from: from.clone(),
-        to: request.clone(),
-        served_time: served.then(|| whole_seconds(*now)),
-    });
+    status.last_update = Some(last_update(call, served.then(|| whole_seconds(*now))));
     let reason = match cause {
         UpdateCause::Manifest => "Updated",
         UpdateCause::Drift => "DriftRepaired",
@@ -519,12 +518,16 @@ fn notice(prior: &ProvisionedThroughputStatus, headline: Reason, message: &str) 
     let before = headline_of(prior);
     let same_words = find(&prior.conditions, ConditionType::Ready).is_some_and(|ready| ready.message == message);
     let same = before.as_deref() == Some(headline.as_str()) && (same_words || headline.class() != Class::Stalled);
+    (!same).then(|| news(headline, message))
+}
+
+fn news(headline: Reason, message: &str) -> Notice {
     let severity = match headline.class() {
         Class::Settled if headline == Reason::DriftDetected => Severity::Warning,
         Class::Settled | Class::Waiting => Severity::Normal,
         Class::Retrying | Class::Stalled => Severity::Warning,
     };
-    (!same).then(|| Notice { severity, reason: headline.as_str(), note: message.to_owned(), ends: None })
+    Notice { severity, reason: headline.as_str(), note: message.to_owned(), ends: None }
 }
 
 /// The reason that stood for the whole, read from conditions.

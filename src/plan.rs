@@ -9,7 +9,7 @@ use crate::{
     conditions::Reason,
     crd::{ManagementPolicy, UpdateCause, UpdateRequest},
     desired::Desired,
-    history::History,
+    history::{Answer, History, LastCall},
     identifiers::{ModelArn, ModelKind},
     observed::{ModelStatus, Observed, Sighting, Throughput, ThroughputStatus, WantedModel},
     schedule::plus,
@@ -99,12 +99,13 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
     };
     let difference = difference(situation, throughput);
     busy(throughput, difference.as_ref())
+        .or_else(|| if gave_up(throughput, situation.history) { None } else { settling(situation, throughput) })
         .or_else(|| model_gone(situation.desired, &situation.observed.model))
         .or_else(|| failed(situation, throughput, difference.as_ref()))
         .or_else(|| settling(situation, throughput))
-        .or_else(|| not_served_yet(throughput, difference.as_ref()))
+        .or_else(|| not_served_yet(situation.history, throughput, difference.as_ref()))
         .or_else(|| difference.is_none().then_some(Plan::Nothing))
-        .or_else(|| difference.as_ref().and_then(|update| illegal(&situation.observed.model, throughput, update)))
+        .or_else(|| difference.as_ref().and_then(|update| illegal(situation, throughput, update)))
         .or_else(|| difference.as_ref().and_then(|update| left(situation.desired, update)))
         .unwrap_or_else(|| difference.map_or(Plan::Nothing, Plan::Update))
 }
@@ -143,10 +144,9 @@ fn missing(desired: &Desired) -> Plan {
 fn difference(situation: &Situation<'_>, throughput: &Throughput) -> Option<Update> {
     let Situation { desired, observed, history, .. } = situation;
     let name = desired.name.as_ref().filter(|name| **name != throughput.name);
-    let model = observed
-        .model
-        .arn()
-        .filter(|arn| **arn != throughput.desired_model_arn || (gave_up(throughput) && **arn != throughput.model_arn));
+    let model = observed.model.arn().filter(|arn| {
+        **arn != throughput.desired_model_arn || (gave_up(throughput, history) && **arn != throughput.model_arn)
+    });
     let request = UpdateRequest {
         desired_provisioned_model_name: name.map(ToString::to_string),
         desired_model_id: model.map(ToString::to_string),
@@ -158,16 +158,26 @@ fn difference(situation: &Situation<'_>, throughput: &Throughput) -> Option<Upda
         desired_provisioned_model_name: name.map(|_| throughput.name.to_string()),
         desired_model_id: model.map(|_| throughput.model_arn.to_string()),
     };
-    let cause = if history.synced { UpdateCause::Drift } else { UpdateCause::Manifest };
+    let cause = match &history.due {
+        _ if history.synced => UpdateCause::Drift,
+        Some((due, cause)) if *due == request => *cause,
+        Some(_) | None => UpdateCause::Manifest,
+    };
     let message = describe(&request, &from, model);
     Some(Update { request, from, cause, message })
 }
 
-/// Whether AWS says that the last change failed. AWS does not say whether the status then is `Failed` or again `InService`; a
-/// `failureMessage` tells in either case.
-fn gave_up(throughput: &Throughput) -> bool {
-    throughput.status == ThroughputStatus::Failed
-        || (throughput.status == ThroughputStatus::InService && throughput.failure_message.is_some())
+/// Whether the last change failed. AWS does not say whether the status then is `Failed` or again `InService`; a `failureMessage` tells in
+/// either case, and so does a model that is still asked for and no longer worked on.
+fn gave_up(throughput: &Throughput, history: &History) -> bool {
+    match throughput.status {
+        ThroughputStatus::Failed => true,
+        ThroughputStatus::InService => {
+            let half_way = throughput.model_arn != throughput.desired_model_arn;
+            throughput.failure_message.is_some() || (half_way && history.saw_updating)
+        }
+        ThroughputStatus::Creating | ThroughputStatus::Updating | ThroughputStatus::Other(_) => false,
+    }
 }
 
 fn describe(request: &UpdateRequest, from: &UpdateRequest, model: Option<&ModelArn>) -> String {
@@ -239,9 +249,16 @@ fn failed(situation: &Situation<'_>, throughput: &Throughput, due: Option<&Updat
     let Situation { desired, history, .. } = situation;
     let why = throughput.failure_message.as_deref().unwrap_or("AWS gives no reason");
     let ours = due.and_then(|update| history.call_for(&update.request));
-    // Where AWS goes back to `InService` and the old model without a word, having been seen at work on it is what tells.
-    let fell_back = throughput.status == ThroughputStatus::InService && ours.is_some() && history.saw_updating;
-    if !(gave_up(throughput) || fell_back || history.failed && ours.is_some()) {
+    // Where AWS goes back to `InService` and what was there before without a word, it tells to have seen AWS at work on it, or that
+    // nothing is to be seen of a call that AWS accepted when reads have caught up.
+    let without_a_trace = |call: &LastCall| {
+        let accepted = matches!(call.answer, Answer::Accepted { .. });
+        accepted && situation.observed.looked_at >= plus(call.over_at, situation.read_lag)
+    };
+    let fell_back = desired.policy == ManagementPolicy::Update
+        && throughput.status == ThroughputStatus::InService
+        && ours.is_some_and(|call| history.saw_updating || without_a_trace(call));
+    if !(gave_up(throughput, history) || fell_back || history.failed && ours.is_some()) {
         return None;
     }
     // An answer that never came, with nothing changed at AWS since: the failure is an older one.
@@ -276,21 +293,24 @@ fn failed(situation: &Situation<'_>, throughput: &Throughput, due: Option<&Updat
 }
 
 /// `InService` with another model to come: accepted, and not served yet.
-fn not_served_yet(throughput: &Throughput, due: Option<&Update>) -> Option<Plan> {
-    (due.is_none() && throughput.model_arn != throughput.desired_model_arn && !gave_up(throughput))
+fn not_served_yet(history: &History, throughput: &Throughput, due: Option<&Update>) -> Option<Plan> {
+    (due.is_none() && throughput.model_arn != throughput.desired_model_arn && !gave_up(throughput, history))
         .then(|| wait(Reason::Updating, updating(throughput, ""), None))
 }
 
 /// What AWS would refuse is not sent. A manifest is done whole or not at all: a refused model holds back the rename.
-fn illegal(model: &WantedModel, throughput: &Throughput, update: &Update) -> Option<Plan> {
+fn illegal(situation: &Situation<'_>, throughput: &Throughput, update: &Update) -> Option<Plan> {
+    let model = &situation.observed.model;
+    let given_up = gave_up(throughput, situation.history);
+    let from = if given_up { &throughput.model_arn } else { &throughput.desired_model_arn };
     let wanted = update.request.desired_model_id.as_ref()?;
-    if throughput.desired_model_arn.kind() == ModelKind::Foundation {
+    if from.kind() == ModelKind::Foundation {
         return Some(refuse(
             Reason::ModelFixed,
             format!(
                 "throughput {} serves the base model {}, and AWS lets only a throughput on a custom model change its model, so it cannot move \
                  to {wanted}: set modelId back, or leave it out",
-                throughput.name, throughput.desired_model_arn
+                throughput.name, from
             ),
             Some(update),
         ));
@@ -300,9 +320,8 @@ fn illegal(model: &WantedModel, throughput: &Throughput, update: &Update) -> Opt
         refuse(
             Reason::NotSibling,
             format!(
-                "modelId {wanted} is not a sibling of {}: it is made from base model {of}, and the throughput's base model is {base}. Custom \
-                 models must share the base model, or modelId must be that base model",
-                throughput.desired_model_arn
+                "modelId {wanted} is not a sibling of {from}: it is made from base model {of}, and the throughput's base model is {base}. Custom \
+                 models must share the base model, or modelId must be that base model"
             ),
             Some(update),
         )
@@ -347,7 +366,7 @@ fn left(desired: &Desired, update: &Update) -> Option<Plan> {
 fn settling(situation: &Situation<'_>, throughput: &Throughput) -> Option<Plan> {
     let Situation { observed, history, read_lag, .. } = situation;
     let call = history.last_call.as_ref().filter(|call| !throughput.shows(&call.request))?;
-    (observed.looked_at < plus(call.sent_at, *read_lag))
+    (observed.looked_at < plus(call.over_at, *read_lag))
         .then(|| Plan::Settle { message: format!("AWS was asked for {}, and does not show it yet", call.request) })
 }
 

@@ -1,6 +1,12 @@
 //! The driver: one pass over one object, from the manifest to the report.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future;
 use jiff::Timestamp;
@@ -10,19 +16,19 @@ use tokio::time::Instant;
 use crate::{
     act,
     backoff::{Backoff, random},
-    bedrock::{Bedrock, Fault},
+    bedrock::Bedrock,
     claims::{Claimant, Claims},
     conditions::Reason,
-    crd::ProvisionedThroughputStatus,
+    crd::{ProvisionedThroughputStatus, WaitingFor},
     desired::{Defaults, Desired, InvalidSpec},
     history::{Answer, History, LastCall},
     memory::{Memories, Memory, Noticed, Untold},
     metrics::Metrics,
     observe::{Demand, Sources},
     observed::{Observed, Sighting, Throughput},
-    outcome::{Notice, Outcome, Severity, Verdict, Wake, outcome},
+    outcome::{Notice, Outcome, Severity, Verdict, Wake, outcome, with_accepted},
     plan::{Plan, Situation, Update, plan},
-    report::{ReportError, Reporter, Subject, Watched},
+    report::{Live, ReportError, Reporter, Subject, Watched},
     schedule::{self, Due},
 };
 
@@ -36,6 +42,10 @@ pub struct Context {
     pub defaults: Defaults,
     /// How long reads at AWS may lag behind writes.
     pub read_lag: Duration,
+    /// When this process began: what an earlier one sent was over by then.
+    pub started_at: Timestamp,
+    /// Set when the process is asked to end: no call is begun any more.
+    pub ending: Arc<AtomicBool>,
     /// Where between two beats this process looks, so that operators do not all look at the full minute.
     pub phase: Duration,
     /// Where looks at AWS come from.
@@ -81,6 +91,8 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
             Ok(wake)
         }
         Err(ReportError::Gone) => {
+            // It may have gone while the pass was at work, after it was forgotten.
+            context.metrics.forget(&subject.namespace, &subject.name);
             tracing::debug!(namespace = subject.namespace, name = subject.name, "the object is gone");
             Ok(Action::await_change())
         }
@@ -107,15 +119,17 @@ pub fn after_an_error(object: Arc<Watched>, error: &ReportError, context: Arc<Co
 
 /// Tells of the calls that were accepted and not looked after yet, because the process ends.
 pub async fn tell_the_rest(context: &Context) {
-    for Untold { call: _, subject, status } in context.memories.untold() {
-        let Subject { namespace, name, uid: _ } = &subject;
-        match context.reporter.write(&subject, &status).await {
+    let untold = context.memories.untold();
+    let told = untold.iter().map(async |(Untold { call, subject }, status)| {
+        let Subject { namespace, name, uid: _ } = subject;
+        match context.reporter.write(subject, &with_accepted(status, call)).await {
             Ok(_) => context.metrics.wrote_status(),
             Err(error) => {
                 tracing::warn!(namespace, name, %error, "an accepted update could not be told of before the end");
             }
         }
-    }
+    });
+    future::join_all(told).await;
 }
 
 /// Publishes the event of a pass, if there is one. It is worth a try, and no more: the status has it all.
@@ -132,6 +146,7 @@ struct Written {
     headline: Reason,
     action: Action,
     notice: Option<Notice>,
+    live: Option<Live>,
 }
 
 struct Pass<'a> {
@@ -203,8 +218,17 @@ impl Pass<'_> {
         throughput: &Throughput,
         update: &Update,
     ) -> Result<(Reason, Action), ReportError> {
+        if self.context.ending.load(Ordering::Relaxed) {
+            // The next process makes the call.
+            return Ok((Reason::Updating, Action::await_change()));
+        }
         let sent_at = Timestamp::now();
         let written = self.write(Some(desired), Verdict::Sending { observed, update, sent_at }, None).await?;
+        // From here on the status tells of this call, and of none before it.
+        (self.memory.accepted, self.memory.unanswered, self.memory.follows) = (None, None, 0);
+        if written.live.is_some_and(|live| live.is_going || live.generation != self.generation) {
+            return self.overtaken().await;
+        }
         let Subject { namespace, name, uid: _ } = self.subject;
         // The event need not be there before the call.
         let (answer, ()) = future::join(
@@ -212,6 +236,7 @@ impl Pass<'_> {
             publish(self.context, self.subject, written.notice, sent_at),
         )
         .await;
+        let over_at = Timestamp::now();
         match answer {
             Ok(accepted) => {
                 tracing::info!(
@@ -221,31 +246,35 @@ impl Pass<'_> {
                 self.context.metrics.updated(namespace, name);
                 let call = LastCall {
                     sent_at,
+                    over_at,
                     request: update.request.clone(),
                     from: update.from.clone(),
                     cause: update.cause,
                     answer: Answer::Accepted { request_id: accepted.request_id },
                 };
-                let verdict = Verdict::Accepted { observed, call: &call };
-                let told = outcome(&self.prior, self.generation, Some(desired), verdict, Timestamp::now());
-                let (subject, status) = (self.subject.clone(), Box::new(told.status));
-                self.memory.accepted = Some(Untold { call, subject, status });
+                self.memory.accepted = Some(Untold { call, subject: self.subject.clone() });
                 Ok((Reason::Updating, self.follow(Timestamp::now())))
             }
-            Err(fault) => self.call_failed(desired, observed, update, &fault, sent_at).await,
+            Err(fault) => {
+                self.memory.unanswered = Some(over_at);
+                let verdict = Verdict::CallFailed { observed, update, fault: &fault, sent_at };
+                self.tell(Some(desired), verdict, fault.retry_after).await
+            }
         }
     }
 
-    async fn call_failed(
-        &mut self,
-        desired: &Desired,
-        observed: &Observed,
-        update: &Update,
-        fault: &Fault,
-        sent_at: Timestamp,
-    ) -> Result<(Reason, Action), ReportError> {
-        let verdict = Verdict::CallFailed { observed, update, fault, sent_at };
-        self.tell(Some(desired), verdict, fault.retry_after).await
+    /// The manifest was changed, or the object deleted, while the pass was at work for it: the call that was announced is not sent.
+    async fn overtaken(&mut self) -> Result<(Reason, Action), ReportError> {
+        let mut status = self.prior.clone();
+        if let Some(plan) = &mut status.plan {
+            (plan.sent_at, plan.waiting_for) = (None, WaitingFor::Retry);
+        }
+        let live = self.context.reporter.write(self.subject, &status).await?;
+        self.context.metrics.wrote_status();
+        self.memory.written = Some((live.resource_version, status.clone()));
+        self.prior = status;
+        // The watch brings the new manifest; this is for the case that it has brought it already.
+        Ok((Reason::Updating, Action::requeue(Duration::from_secs(1))))
     }
 
     /// What was done before: what the status says, or what this process knows more than it.
@@ -253,6 +282,8 @@ impl Pass<'_> {
         let mut history = History::of(&self.prior, self.generation);
         if let Some(accepted) = &self.memory.accepted {
             history.last_call = Some(accepted.call.clone());
+        } else if let Some(call) = history.last_call.as_mut().filter(|call| call.answer == Answer::Missing) {
+            call.over_at = call.over_at.max(self.memory.unanswered.unwrap_or(self.context.started_at));
         }
         history
     }
@@ -291,7 +322,7 @@ impl Pass<'_> {
         verdict: Verdict<'_>,
         retry_after: Option<Duration>,
     ) -> Result<(Reason, Action), ReportError> {
-        let Written { headline, action, notice } = self.write(desired, verdict, retry_after).await?;
+        let Written { headline, action, notice, live: _ } = self.write(desired, verdict, retry_after).await?;
         publish(self.context, self.subject, notice, Timestamp::now()).await;
         Ok((headline, action))
     }
@@ -309,10 +340,18 @@ impl Pass<'_> {
         let Outcome { status, notice, wake, headline } = told;
         let Subject { namespace, name, uid: _ } = self.subject;
         self.context.metrics.show(namespace, name, &status.conditions);
+        let mut live = None;
         if status != self.prior {
-            let version = self.context.reporter.write(self.subject, &status).await?;
+            let reporter = &self.context.reporter;
+            let written = match verdict {
+                Verdict::Invalid(InvalidSpec::Unreadable(_)) => {
+                    reporter.write_conditions(self.subject, &status).await?
+                }
+                _ => reporter.write(self.subject, &status).await?,
+            };
             self.context.metrics.wrote_status();
-            self.memory.written = Some((version, status.clone()));
+            self.memory.written = Some((written.resource_version.clone(), status.clone()));
+            live = Some(written);
             if status.plan.as_ref().is_none_or(|plan| plan.sent_at.is_none()) {
                 self.memory.accepted = None;
             }
@@ -322,7 +361,7 @@ impl Pass<'_> {
             self.context.metrics.served(namespace, name, cause);
         }
         let looked_at = verdict.observed().map_or(now, |observed| observed.looked_at);
-        Ok(Written { headline, action: self.wake(wake, desired, looked_at, retry_after), notice })
+        Ok(Written { headline, action: self.wake(wake, desired, looked_at, retry_after), notice, live })
     }
 
     fn wake(
@@ -419,7 +458,6 @@ fn decision(verdict: Verdict<'_>) -> &'static str {
         Verdict::Suspended => "suspended",
         Verdict::Blind(_) => "blind",
         Verdict::Sending { .. } => "update",
-        Verdict::Accepted { .. } => "accepted",
         Verdict::CallFailed { .. } => "failed",
         Verdict::Seen { plan, .. } => match plan {
             Plan::Nothing => "nothing",

@@ -40,6 +40,17 @@ pub struct Subject {
     pub uid: String,
 }
 
+/// What an object is after a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// Its resource version.
+    pub resource_version: String,
+    /// The generation of its manifest.
+    pub generation: Option<i64>,
+    /// Whether it is being deleted.
+    pub is_going: bool,
+}
+
 /// Kubernetes did not take what was told.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
@@ -68,11 +79,11 @@ impl Reporter {
         Self { client, instance: truncated(instance, 128) }
     }
 
-    /// Writes a whole status and returns the object's new resource version.
+    /// Writes a whole status, and returns what the object is by then.
     ///
     /// # Errors
     /// When Kubernetes does not take it.
-    pub async fn write(&self, subject: &Subject, status: &ProvisionedThroughputStatus) -> Result<String, ReportError> {
+    pub async fn write(&self, subject: &Subject, status: &ProvisionedThroughputStatus) -> Result<Live, ReportError> {
         let patch = json!({
             "apiVersion": ProvisionedThroughput::api_version(&()),
             "kind": ProvisionedThroughput::kind(&()),
@@ -80,13 +91,43 @@ impl Reporter {
             "metadata": {"uid": subject.uid},
             "status": status,
         });
-        let parameters = PatchParams::apply(GROUP).force();
+        self.patch(subject, &PatchParams::apply(GROUP).force(), &Patch::Apply(&patch)).await
+    }
+
+    /// Writes the conditions alone, of an object whose status this version cannot read: what stands in it must not be lost.
+    ///
+    /// # Errors
+    /// When Kubernetes does not take it.
+    pub async fn write_conditions(
+        &self,
+        subject: &Subject,
+        status: &ProvisionedThroughputStatus,
+    ) -> Result<Live, ReportError> {
+        let ProvisionedThroughputStatus { observed_generation, conditions, .. } = status;
+        let patch = json!({
+            "metadata": {"uid": subject.uid},
+            "status": {"observedGeneration": observed_generation, "conditions": conditions},
+        });
+        self.patch(subject, &PatchParams::default(), &Patch::Merge(&patch)).await
+    }
+
+    async fn patch(
+        &self,
+        subject: &Subject,
+        parameters: &PatchParams,
+        patch: &Patch<&serde_json::Value>,
+    ) -> Result<Live, ReportError> {
         let request = kube::core::Request::new(Watched::url_path(&(), Some(&subject.namespace)))
-            .patch_subresource("status", &subject.name, &parameters, &Patch::Apply(&patch))
+            .patch_subresource("status", &subject.name, parameters, patch)
             .map_err(|error| ReportError::Kube(kube::Error::BuildRequest(error)))?
             .map(readable_as_yaml);
         let written: Watched = within(self.client.request(request)).await?;
-        Ok(written.meta().resource_version.clone().unwrap_or_default())
+        let meta = written.meta();
+        Ok(Live {
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            generation: meta.generation,
+            is_going: meta.deletion_timestamp.is_some(),
+        })
     }
 
     /// Publishes an event about an object.

@@ -1,9 +1,17 @@
 //! `run`: wires everything together, until a signal ends it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use futures::{FutureExt as _, future};
+use jiff::Timestamp;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -38,7 +46,8 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         log_format: _,
         log_level: _,
     } = flags;
-    let shutdown = shutdown()?;
+    let ending = Arc::new(AtomicBool::new(false));
+    let shutdown = shutdown(Arc::clone(&ending))?;
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::default());
     let listener = serve::bind(http_addr).await?;
@@ -59,6 +68,8 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     let context = Arc::new(Context {
         defaults: Defaults { region, interval: default_interval },
         read_lag,
+        started_at: Timestamp::now(),
+        ending,
         phase: Duration::from_hours(24).mul_f64(random()),
         sources: Sources::new(Arc::clone(&bedrock)),
         bedrock,
@@ -71,15 +82,11 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     let (stop_serving, serving_ends) = futures::channel::oneshot::channel::<()>();
     let served =
         tokio::spawn(serve::serve(listener, Arc::clone(&health), metrics, serving_ends.map(drop).boxed().shared()));
-    let namespaces: Vec<Option<&str>> = if watch_namespaces.is_empty() {
-        vec![None]
-    } else {
-        watch_namespaces.iter().map(|namespace| Some(namespace.as_str())).collect()
-    };
-    let controllers = namespaces.into_iter().map(|namespace| {
+    let namespaces = namespaces(&watch_namespaces);
+    let controllers = namespaces.iter().map(|namespace| {
         controller::run(
             client.clone(),
-            namespace,
+            *namespace,
             concurrency,
             Arc::clone(&context),
             Arc::clone(&health),
@@ -97,6 +104,13 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Each namespace once; `None`, for all of them, where none is named.
+fn namespaces(named: &[String]) -> Vec<Option<&str>> {
+    let named: BTreeSet<&str> =
+        named.iter().map(|namespace| namespace.trim()).filter(|name| !name.is_empty()).collect();
+    if named.is_empty() { vec![None] } else { named.into_iter().map(Some).collect() }
+}
+
 /// What events call this process: in a cluster the pod's name, which is its host name.
 fn instance() -> String {
     std::env::var("HOSTNAME")
@@ -105,7 +119,7 @@ fn instance() -> String {
         .unwrap_or_else(|| "bedrock-throughput-operator".to_owned())
 }
 
-fn shutdown() -> anyhow::Result<Shutdown> {
+fn shutdown(ending: Arc<AtomicBool>) -> anyhow::Result<Shutdown> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     // A task, so that the signal counts from the moment it comes, whoever polls.
@@ -115,7 +129,24 @@ fn shutdown() -> anyhow::Result<Shutdown> {
             _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
             _ = interrupt.recv() => tracing::info!("SIGINT: ending"),
         }
+        ending.store(true, Ordering::Relaxed);
         let _ = send.send(());
     });
     Ok(receive.map(drop).boxed().shared())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_namespace_is_watched_once() {
+        let named = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            namespaces(&names).into_iter().map(|namespace| namespace.map(str::to_owned)).collect::<Vec<_>>()
+        };
+        assert_eq!(named(&[]), [None]);
+        assert_eq!(named(&[""]), [None]);
+        assert_eq!(named(&["ml", " search", "ml", ""]), [Some("ml".to_owned()), Some("search".to_owned())]);
+    }
 }

@@ -31,6 +31,11 @@ const BLIPS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)
 /// How long a refusal by IAM is taken for granted: a policy is not changed by the minute.
 const AFTER_A_REFUSAL: Duration = Duration::from_mins(5);
 
+/// Whether a look was begun at `not_before` or later. One of the future is of a clock that has been set back since, and says nothing.
+pub(super) fn is_within(looked_at: Timestamp, not_before: Timestamp) -> bool {
+    looked_at >= not_before && looked_at <= Timestamp::now()
+}
+
 fn may_pass_at_once(kind: &FaultKind) -> bool {
     match kind {
         FaultKind::Throttled | FaultKind::Internal | FaultKind::Connection => true,
@@ -124,7 +129,7 @@ impl Inventory {
         let asked = Instant::now();
         let kept = self.kept(region);
         let mut kept = kept.lock().await;
-        if let Some(snapshot) = kept.snapshot.as_ref().filter(|snapshot| snapshot.looked_at >= not_before) {
+        if let Some(snapshot) = kept.snapshot.as_ref().filter(|snapshot| is_within(snapshot.looked_at, not_before)) {
             return Ok(Arc::clone(snapshot));
         }
         if let Some(failed) =

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::{Bedrock, Fault};
+use super::{Bedrock, Fault, inventory::is_within};
 use crate::{
     identifiers::{ModelArn, ModelIdentifier, ModelKind, Region},
     observed::{CustomModel, Throughput, WantedModel},
@@ -97,7 +97,7 @@ impl Models {
             Arc::clone(known.entry((region.clone(), id.to_owned())).or_default())
         };
         let mut slot = slot.lock().await;
-        if let Some(known) = slot.as_ref().filter(|known| known.looked_at >= not_before) {
+        if let Some(known) = slot.as_ref().filter(|known| is_within(known.looked_at, not_before)) {
             return Ok(known.model.clone());
         }
         let looked_at = Timestamp::now();

@@ -82,7 +82,7 @@ fn is_consistent(told: &Outcome) {
 /// The status that an open call was read from.
 fn status_with(call: Option<&LastCall>) -> ProvisionedThroughputStatus {
     let mut status = ProvisionedThroughputStatus::default();
-    if let Some(LastCall { sent_at, request, from, cause, answer }) = call.cloned() {
+    if let Some(LastCall { sent_at, over_at: _, request, from, cause, answer }) = call.cloned() {
         match answer {
             Answer::Missing => {
                 let update = Update { request, from, cause, message: "change it".into() };
@@ -100,27 +100,29 @@ fn status_with(call: Option<&LastCall>) -> ProvisionedThroughputStatus {
 #[test]
 fn every_situation_is_told_consistently_and_once() {
     for case in Case::all() {
-        let (mut desired, observed, history) = case.situation();
-        let decided =
-            plan(&Situation { desired: &desired, observed: &observed, history: &history, read_lag: READ_LAG });
-        if matches!(decided, Plan::Update(_)) {
-            continue;
+        let (mut desired, observed, mut history) = case.situation();
+        let mut status = status_with(history.last_call.as_ref());
+        let mut told = Vec::new();
+        // Each pass sees the same AWS, and knows what the status says. The first answers a request, if there is one.
+        for second in [2000, 3000, 4000] {
+            let situation = Situation { desired: &desired, observed: &observed, history: &history, read_lag: READ_LAG };
+            let decided = plan(&situation);
+            if matches!(decided, Plan::Update(_)) {
+                break;
+            }
+            let verdict = Verdict::Seen { observed: &observed, plan: &decided, history: &history };
+            let outcome = outcome(&status, GENERATION, Some(&desired), verdict, at(second));
+            is_consistent(&outcome);
+            desired.requested = None;
+            history = History::of(&outcome.status, GENERATION);
+            status = outcome.status.clone();
+            told.push(outcome);
         }
-        let verdict = Verdict::Seen { observed: &observed, plan: &decided, history: &history };
-        let first = outcome(&status_with(history.last_call.as_ref()), GENERATION, Some(&desired), verdict, at(2000));
-        is_consistent(&first);
-        // The pass after it sees the same AWS, and knows what the status says.
-        desired.requested = None;
-        let history = History::of(&first.status, GENERATION);
-        let decided =
-            plan(&Situation { desired: &desired, observed: &observed, history: &history, read_lag: READ_LAG });
-        if matches!(decided, Plan::Update(_)) {
-            continue;
+        let settled = if case.requested { told.get(1..) } else { told.get(..) };
+        for pair in settled.unwrap_or_default().windows(2) {
+            assert_eq!(pair[1].status, pair[0].status, "{case:?}");
+            assert_eq!(pair[1].notice, None, "{case:?}");
         }
-        let verdict = Verdict::Seen { observed: &observed, plan: &decided, history: &history };
-        let second = outcome(&first.status, GENERATION, Some(&desired), verdict, at(3000));
-        assert_eq!(second.status, first.status, "{case:?}");
-        assert_eq!(second.notice, None, "{case:?}");
     }
 }
 
@@ -255,4 +257,45 @@ fn what_is_gone_does_not_look_as_if_it_were_there() {
     is_consistent(&missing);
     assert_eq!((missing.status.status, missing.status.model_arn), (None, None));
     assert_eq!(missing.status.provisioned_model_arn, there.status.provisioned_model_arn, "the ARN is the identity");
+}
+
+#[test]
+fn an_accepted_call_can_be_told_without_a_look() {
+    let (observed, update) = (observed(), update());
+    let sending = told(
+        &ProvisionedThroughputStatus::default(),
+        Verdict::Sending { observed: &observed, update: &update, sent_at: at(1000) },
+        1000,
+    );
+    let call = LastCall {
+        answer: Answer::Accepted { request_id: Some("the-id".into()) },
+        ..History::of(&sending.status, GENERATION).last_call.unwrap()
+    };
+    let status = with_accepted(&sending.status, &call);
+    assert_eq!(status.plan, None);
+    let history = History::of(&status, GENERATION);
+    assert_eq!(history.last_call.map(|call| call.answer), Some(call.answer), "the next process knows of it");
+    assert_eq!(status.conditions, sending.status.conditions);
+}
+
+#[test]
+fn drift_stays_drift_when_a_fault_comes_between() {
+    let (observed, fault) = (observed(), fault(FaultKind::Throttled));
+    let drift = Update { cause: UpdateCause::Drift, ..update() };
+    let verdict = Verdict::CallFailed { observed: &observed, update: &drift, fault: &fault, sent_at: at(1000) };
+    let failed = told(&ProvisionedThroughputStatus::default(), verdict, 1001);
+    let history = History::of(&failed.status, GENERATION);
+    assert!(!history.synced);
+    let desired = Desired { name: Some(crate::identifiers::ProvisionedModelName::from_aws("new")), ..desired() };
+    let decided = plan(&Situation { desired: &desired, observed: &observed, history: &history, read_lag: READ_LAG });
+    assert!(matches!(decided, Plan::Update(Update { cause: UpdateCause::Drift, .. })), "{decided:?}");
+}
+
+#[test]
+fn words_of_aws_that_change_with_every_try_are_told_once() {
+    let first = fault(FaultKind::CredentialsRejected);
+    let second = Fault { detail: "expired: 12:00:01 is now later than 12:00:00".into(), ..first.clone() };
+    let told_first = told(&ProvisionedThroughputStatus::default(), Verdict::Blind(&first), 1000);
+    let told_second = told(&told_first.status, Verdict::Blind(&second), 1100);
+    assert_eq!((told_second.status, told_second.notice), (told_first.status, None));
 }

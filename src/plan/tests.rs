@@ -136,7 +136,7 @@ pub(crate) struct Case {
     serves: Serves,
     call: Call,
     answered: bool,
-    requested: bool,
+    pub(crate) requested: bool,
 }
 
 impl Case {
@@ -207,6 +207,7 @@ impl Case {
         let answer = if self.answered { Answer::Accepted { request_id: None } } else { Answer::Missing };
         let last_call = (self.call != Call::None && !self.due().is_empty()).then(|| LastCall {
             sent_at: at(CALLED),
+            over_at: at(CALLED),
             request: self.due(),
             from: UpdateRequest::default(),
             cause: UpdateCause::Manifest,
@@ -285,19 +286,30 @@ fn the_whole_product() {
         let plan = case.plan();
         let due = case.due();
         let open = case.call != Call::None && !due.is_empty();
+        let unsettled = open && case.call != Call::CaughtUp;
+        // Accepted, and nothing to be seen of it.
+        let came_to_nothing = open
+            && case.answered
+            && case.status == ThroughputStatus::InService
+            && case.policy == ManagementPolicy::Update
+            && !case.requested;
         // The order of the rules, written once more and from the outside.
         match &plan {
             Plan::Wait { .. } if case.busy() => {}
             _ if case.busy() => panic!("{case:?}: AWS is at work, and the plan is {plan:?}"),
+            Plan::Settle { .. } if unsettled && case.status != ThroughputStatus::Failed => {}
+            _ if unsettled && case.status != ThroughputStatus::Failed => panic!("{case:?}: {plan:?}"),
             Plan::Refuse { reason: Reason::ModelNotFound, .. } if case.wants == Wants::Gone => {}
             _ if case.wants == Wants::Gone => panic!("{case:?}: {plan:?}"),
             Plan::Refuse { reason: Reason::Failed, .. }
                 if case.status == ThroughputStatus::Failed && due.is_empty() => {}
             _ if case.status == ThroughputStatus::Failed && due.is_empty() => panic!("{case:?}: {plan:?}"),
-            Plan::Settle { .. } if open && case.call != Call::CaughtUp => {}
-            _ if open && case.call != Call::CaughtUp => panic!("{case:?}: a call is open, and the plan is {plan:?}"),
+            Plan::Settle { .. } if unsettled => {}
+            _ if unsettled => panic!("{case:?}: a call is open, and the plan is {plan:?}"),
             Plan::Nothing if due.is_empty() => {}
             _ if due.is_empty() => panic!("{case:?}: nothing differs, and the plan is {plan:?}"),
+            Plan::Refuse { reason: Reason::UpdateFailed, .. } if came_to_nothing => {}
+            _ if came_to_nothing => panic!("{case:?}: {plan:?}"),
             Plan::Refuse { reason, pending, .. } | Plan::Wait { reason, pending, .. }
                 if case.illegal() == Some(*reason) =>
             {
@@ -330,6 +342,7 @@ fn a_failed_change_is_not_repeated_until_a_person_asks() {
     let sibling = UpdateRequest { desired_model_id: Some(SIBLING.into()), ..UpdateRequest::default() };
     let accepted = LastCall {
         sent_at: at(CALLED),
+        over_at: at(CALLED),
         request: sibling.clone(),
         from: UpdateRequest::default(),
         cause: UpdateCause::Manifest,
@@ -352,6 +365,8 @@ fn a_failed_change_is_not_repeated_until_a_person_asks() {
         failed(ThroughputStatus::Failed, SERVED, Some("no capacity"), CALLED - 5),
         // Back to the old model without a word: having seen AWS at work on it tells.
         failed(ThroughputStatus::InService, SERVED, None, after),
+        // And still asking for the new one.
+        failed(ThroughputStatus::InService, SIBLING, None, after),
     ];
     for form in forms {
         for requested in [None, Some("again".to_owned())] {
@@ -390,6 +405,7 @@ fn a_manifest_that_goes_back_while_a_call_is_open_is_not_taken_for_done() {
     let history = History {
         last_call: Some(LastCall {
             sent_at: at(CALLED),
+            over_at: at(CALLED),
             request: rename,
             from: UpdateRequest::default(),
             cause: UpdateCause::Manifest,
@@ -447,4 +463,31 @@ fn a_move_to_the_base_model_says_that_there_may_be_no_way_back() {
     };
     let Plan::Update(update) = case.plan() else { panic!() };
     assert!(update.message.contains("may not let a throughput go back"), "{}", update.message);
+}
+
+/// A call that AWS was slow to take: looks lag behind the moment when it was over, not when it was sent.
+#[test]
+fn a_look_shows_nothing_until_reads_have_caught_up_with_the_end_of_the_call() {
+    let rename = UpdateRequest { desired_provisioned_model_name: Some("new".into()), ..UpdateRequest::default() };
+    let history = History {
+        last_call: Some(LastCall {
+            sent_at: at(CALLED),
+            over_at: at(CALLED + 30),
+            request: rename,
+            from: UpdateRequest::default(),
+            cause: UpdateCause::Manifest,
+            answer: Answer::Missing,
+        }),
+        ..History::default()
+    };
+    let desired = Desired { name: Some(name("new")), ..desired() };
+    for (second, settles) in [(CAUGHT_UP, true), (CAUGHT_UP + 29, true), (CAUGHT_UP + 30, false)] {
+        let observed = Observed {
+            looked_at: at(second),
+            throughput: Sighting::Found(throughput(SERVED)),
+            model: WantedModel::NotManaged,
+        };
+        let plan = plan(&Situation { desired: &desired, observed: &observed, history: &history, read_lag: READ_LAG });
+        assert_eq!(matches!(plan, Plan::Settle { .. }), settles, "{second}: {plan:?}");
+    }
 }
