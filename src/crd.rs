@@ -313,6 +313,9 @@ pub struct LastUpdate {
     /// AWS's id of the call, to find it in `CloudTrail`. Missing where the answer was lost and only its effect was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The generation of the manifest that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Why it was made.
     pub cause: UpdateCause,
     /// What the changed members were before.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     conditions::{ConditionType, Reason, find, is_true},
-    crd::{PlanStatus, ProvisionedThroughputStatus, UpdateCause, UpdateRequest},
+    crd::{PlanStatus, ProvisionedThroughputStatus, UpdateCause, UpdateRequest, WaitingFor},
     observed::ThroughputStatus,
 };
 
@@ -15,6 +15,8 @@ pub struct LastCall {
     pub sent_at: Timestamp,
     /// When it was over at the latest: AWS begins nothing of it afterwards. Reads lag behind this moment, not behind the sending.
     pub over_at: Timestamp,
+    /// The generation of the manifest that asked for it.
+    pub generation: Option<i64>,
     /// What it asked for.
     pub request: UpdateRequest,
     /// What was there before.
@@ -38,6 +40,7 @@ pub enum Answer {
 }
 
 /// What was done before, as far as it matters for the next decision.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
     /// The call that is still open.
@@ -48,6 +51,8 @@ pub struct History {
     pub failed: bool,
     /// What was due at this generation when it was last told, and why: it stays drift when a fault comes between.
     pub due: Option<(UpdateRequest, UpdateCause)>,
+    /// What is due has been tried at this generation, and AWS did not take it: it is tried again, whatever failed before.
+    pub retrying: bool,
     /// The last look that was told found AWS `Updating`.
     pub saw_updating: bool,
     /// `lastModifiedTime` in the last look that was told.
@@ -67,6 +72,7 @@ impl History {
             sent_at.as_ref().map(|sent_at| LastCall {
                 sent_at: sent_at.0,
                 over_at: sent_at.0,
+                generation: status.observed_generation,
                 request: request.clone(),
                 from: from.clone(),
                 cause: *cause,
@@ -77,6 +83,7 @@ impl History {
             status.last_update.as_ref().filter(|update| update.served_time.is_none()).map(|update| LastCall {
                 sent_at: update.time.0,
                 over_at: update.time.0,
+                generation: update.generation,
                 request: update.to.clone(),
                 from: update.from.clone(),
                 cause: update.cause,
@@ -94,6 +101,11 @@ impl History {
                 .as_ref()
                 .filter(|_| status.observed_generation == generation)
                 .map(|plan| (plan.request.clone(), plan.cause)),
+            retrying: status.observed_generation == generation
+                && status
+                    .plan
+                    .as_ref()
+                    .is_some_and(|plan| plan.waiting_for == WaitingFor::Retry && plan.sent_at.is_none()),
             saw_updating: status.status.as_deref() == Some(ThroughputStatus::Updating.as_str()),
             modified: status.last_modified_time.as_ref().map(|time| time.0),
             failure_message: status

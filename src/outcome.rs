@@ -191,13 +191,13 @@ pub fn with_accepted(status: &ProvisionedThroughputStatus, call: &LastCall) -> P
 
 /// What is kept of a call that AWS took.
 fn last_update(call: &LastCall, served_time: Option<Time>) -> LastUpdate {
-    let LastCall { sent_at, over_at: _, request, from, cause, answer } = call;
+    let LastCall { sent_at, over_at: _, generation, request, from, cause, answer } = call;
     let request_id = match answer {
         Answer::Accepted { request_id } => request_id.clone(),
         Answer::Missing => None,
     };
     let (cause, from, to) = (*cause, from.clone(), request.clone());
-    LastUpdate { time: next_whole_second(*sent_at), request_id, cause, from, to, served_time }
+    LastUpdate { time: next_whole_second(*sent_at), request_id, generation: *generation, cause, from, to, served_time }
 }
 
 /// Whether `prior` tells of a fault of this very call.
@@ -477,7 +477,7 @@ fn record(status: &mut ProvisionedThroughputStatus, look: &Look<'_>) -> Option<N
         status.plan = None;
         return None;
     };
-    let LastCall { sent_at: _, over_at: _, request, from, cause, answer } = call;
+    let LastCall { sent_at: _, over_at: _, generation: _, request, from, cause, answer } = call;
     let shown = match &observed.throughput {
         Sighting::Found(throughput) => throughput.shows(request),
         Sighting::Missing | Sighting::Ambiguous(_) => false,

@@ -248,7 +248,12 @@ fn model_gone(desired: &Desired, model: &WantedModel) -> Option<Plan> {
 fn failed(situation: &Situation<'_>, throughput: &Throughput, due: Option<&Update>) -> Option<Plan> {
     let Situation { desired, history, .. } = situation;
     let why = throughput.failure_message.as_deref().unwrap_or("AWS gives no reason");
-    let ours = due.and_then(|update| history.call_for(&update.request));
+    if history.retrying && due.is_some() {
+        return None;
+    }
+    let ours = due
+        .and_then(|update| history.call_for(&update.request))
+        .filter(|call| call.generation.is_none() || call.generation == desired.generation);
     // Where AWS goes back to `InService` and what was there before without a word, it tells to have seen AWS at work on it, or that
     // nothing is to be seen of a call that AWS accepted when reads have caught up.
     let without_a_trace = |call: &LastCall| {

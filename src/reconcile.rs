@@ -247,6 +247,7 @@ impl Pass<'_> {
                 let call = LastCall {
                     sent_at,
                     over_at,
+                    generation: self.generation,
                     request: update.request.clone(),
                     from: update.from.clone(),
                     cause: update.cause,

@@ -82,15 +82,17 @@ fn is_consistent(told: &Outcome) {
 /// The status that an open call was read from.
 fn status_with(call: Option<&LastCall>) -> ProvisionedThroughputStatus {
     let mut status = ProvisionedThroughputStatus::default();
-    if let Some(LastCall { sent_at, over_at: _, request, from, cause, answer }) = call.cloned() {
+    if let Some(LastCall { sent_at, over_at: _, generation, request, from, cause, answer }) = call.cloned() {
         match answer {
             Answer::Missing => {
                 let update = Update { request, from, cause, message: "change it".into() };
+                status.observed_generation = generation;
                 status.plan = Some(pending(&update, WaitingFor::Answer, Some(whole_seconds(sent_at))));
             }
             Answer::Accepted { request_id } => {
                 let time = whole_seconds(sent_at);
-                status.last_update = Some(LastUpdate { time, request_id, cause, from, to: request, served_time: None });
+                status.last_update =
+                    Some(LastUpdate { time, request_id, generation, cause, from, to: request, served_time: None });
             }
         }
     }

@@ -208,6 +208,7 @@ impl Case {
         let last_call = (self.call != Call::None && !self.due().is_empty()).then(|| LastCall {
             sent_at: at(CALLED),
             over_at: at(CALLED),
+            generation: Some(1),
             request: self.due(),
             from: UpdateRequest::default(),
             cause: UpdateCause::Manifest,
@@ -343,6 +344,7 @@ fn a_failed_change_is_not_repeated_until_a_person_asks() {
     let accepted = LastCall {
         sent_at: at(CALLED),
         over_at: at(CALLED),
+        generation: Some(1),
         request: sibling.clone(),
         from: UpdateRequest::default(),
         cause: UpdateCause::Manifest,
@@ -406,6 +408,7 @@ fn a_manifest_that_goes_back_while_a_call_is_open_is_not_taken_for_done() {
         last_call: Some(LastCall {
             sent_at: at(CALLED),
             over_at: at(CALLED),
+            generation: Some(1),
             request: rename,
             from: UpdateRequest::default(),
             cause: UpdateCause::Manifest,
@@ -473,6 +476,7 @@ fn a_look_shows_nothing_until_reads_have_caught_up_with_the_end_of_the_call() {
         last_call: Some(LastCall {
             sent_at: at(CALLED),
             over_at: at(CALLED + 30),
+            generation: Some(1),
             request: rename,
             from: UpdateRequest::default(),
             cause: UpdateCause::Manifest,
@@ -489,5 +493,45 @@ fn a_look_shows_nothing_until_reads_have_caught_up_with_the_end_of_the_call() {
         };
         let plan = plan(&Situation { desired: &desired, observed: &observed, history: &history, read_lag: READ_LAG });
         assert_eq!(matches!(plan, Plan::Settle { .. }), settles, "{second}: {plan:?}");
+    }
+}
+
+/// A change that failed counts for the manifest that asked for it.
+#[test]
+fn what_failed_is_tried_again_for_another_manifest_and_after_a_try_that_aws_did_not_take() {
+    let sibling = UpdateRequest { desired_model_id: Some(SIBLING.into()), ..UpdateRequest::default() };
+    let failed = Throughput {
+        status: ThroughputStatus::Failed,
+        failure_message: Some("no capacity".into()),
+        last_modified_time: at(CALLED + 60),
+        ..throughput(SERVED)
+    };
+    let observed = Observed {
+        looked_at: at(CALLED + 120),
+        throughput: Sighting::Found(failed),
+        model: Wants::Sibling.model(Serves::Custom),
+    };
+    for (generation, retrying, repeated) in [(1, false, false), (3, false, true), (1, true, true)] {
+        let desired = Desired {
+            model: Some(ModelIdentifier::parse(SIBLING).unwrap()),
+            generation: Some(generation),
+            ..desired()
+        };
+        let history = History {
+            last_call: Some(LastCall {
+                sent_at: at(CALLED),
+                over_at: at(CALLED),
+                generation: Some(1),
+                request: sibling.clone(),
+                from: UpdateRequest::default(),
+                cause: UpdateCause::Manifest,
+                answer: Answer::Accepted { request_id: None },
+            }),
+            retrying,
+            ..History::default()
+        };
+        let plan = plan(&Situation { desired: &desired, observed: &observed, history: &history, read_lag: READ_LAG });
+        assert_eq!(matches!(plan, Plan::Update(_)), repeated, "{generation}, {retrying}: {plan:?}");
+        assert_eq!(matches!(plan, Plan::Refuse { reason: Reason::UpdateFailed, .. }), !repeated, "{plan:?}");
     }
 }
