@@ -3,12 +3,12 @@
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{
     StreamExt as _, TryStreamExt as _,
-    channel::mpsc::{self, UnboundedSender},
+    channel::mpsc::{self, UnboundedReceiver, UnboundedSender},
     future::{self, BoxFuture, Shared},
     stream,
 };
@@ -30,6 +30,36 @@ use crate::{
     serve::Health,
 };
 
+/// Wakes objects in whichever controller watches them.
+#[derive(Debug, Clone, Default)]
+pub struct Wakes(Arc<Mutex<Vec<Waker>>>);
+
+/// The namespace that a controller watches, or all, and its queue.
+type Waker = (Option<String>, UnboundedSender<ObjectRef<Watched>>);
+
+impl Wakes {
+    /// The objects of a namespace, or of all, that are to be woken from now on.
+    fn of(&self, namespace: Option<&str>) -> UnboundedReceiver<ObjectRef<Watched>> {
+        let (sender, receiver) = mpsc::unbounded();
+        self.wakers().push((namespace.map(str::to_owned), sender));
+        receiver
+    }
+
+    fn send(&self, namespace: &str, name: &str) {
+        for (watched, sender) in self.wakers().iter() {
+            if watched.as_deref().is_none_or(|watched| watched == namespace) {
+                // The receiver lives as long as its controller; after that nobody waits any more.
+                let _ = sender.unbounded_send(ObjectRef::new(name).within(namespace));
+            }
+        }
+    }
+
+    fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
+        // A poisoned lock only means that another thread ended while it held the list, which is whole at any moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What ends a controller: it is done once the request to end has come.
 pub type Shutdown = Shared<BoxFuture<'static, ()>>;
 
@@ -40,6 +70,7 @@ pub async fn run(
     concurrency: u16,
     context: Arc<Context>,
     health: Arc<Health>,
+    wakes: Wakes,
     shutdown: Shutdown,
 ) {
     let scope = namespace.map_or_else(|| "all namespaces".to_owned(), |namespace| format!("namespace {namespace}"));
@@ -47,8 +78,8 @@ pub async fn run(
     let api: Api<Watched> =
         namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     let (reader, writer) = reflector::store();
-    let (wake, woken) = mpsc::unbounded();
-    let mut register = Register { context: Arc::clone(&context), wake, listed: HashSet::new(), known: HashSet::new() };
+    let woken = wakes.of(namespace);
+    let mut register = Register { context: Arc::clone(&context), wakes, listed: HashSet::new(), known: HashSet::new() };
     let watched_health = Arc::clone(&health);
     let watched_scope = scope.clone();
     let mut listing = Listing::default();
@@ -135,7 +166,7 @@ impl Listing {
 /// Keeps the books on which objects there are.
 struct Register {
     context: Arc<Context>,
-    wake: UnboundedSender<ObjectRef<Watched>>,
+    wakes: Wakes,
     known: HashSet<Subject>,
     listed: HashSet<Subject>,
 }
@@ -184,8 +215,7 @@ impl Register {
     fn wake(&self, waited: Option<Claimant>) {
         if let Some(Claimant { created: _, namespace, name, uid: _ }) = waited {
             tracing::debug!(namespace, name, "what it waited for is free");
-            // The receiver lives as long as the controller; at shutdown nobody waits any more.
-            let _ = self.wake.unbounded_send(ObjectRef::new(&name).within(&namespace));
+            self.wakes.send(&namespace, &name);
         }
     }
 }
@@ -228,6 +258,18 @@ mod tests {
         assert_eq!(names(&listing.settled(watcher::Event::InitDone)), Vec::<String>::new());
         assert_eq!(names(&listing.settled(watcher::Event::Apply(plain()))), ["a"]);
         assert_eq!(names(&listing.settled(watcher::Event::Delete(plain()))), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_object_is_woken_where_it_is_watched() {
+        let wakes = Wakes::default();
+        let (mut ml, mut all) = (wakes.of(Some("ml")), wakes.of(None));
+        wakes.send("ml", "a");
+        wakes.send("search", "b");
+        let names = |receiver: &mut UnboundedReceiver<ObjectRef<Watched>>| {
+            std::iter::from_fn(|| receiver.try_recv().ok()).map(|object| object.name).collect::<Vec<_>>()
+        };
+        assert_eq!((names(&mut ml), names(&mut all)), (vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
     }
 
     #[test]

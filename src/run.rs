@@ -20,7 +20,7 @@ use crate::{
     bedrock::{Bedrock, metered::Metered, sdk::Sdk},
     claims::Claims,
     cli::Run,
-    controller::{self, Shutdown},
+    controller::{self, Shutdown, Wakes},
     desired::Defaults,
     identifiers::Region,
     memory::Memories,
@@ -83,6 +83,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     let served =
         tokio::spawn(serve::serve(listener, Arc::clone(&health), metrics, serving_ends.map(drop).boxed().shared()));
     let namespaces = namespaces(&watch_namespaces);
+    let wakes = Wakes::default();
     let controllers = namespaces.iter().map(|namespace| {
         controller::run(
             client.clone(),
@@ -90,6 +91,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
             concurrency,
             Arc::clone(&context),
             Arc::clone(&health),
+            wakes.clone(),
             shutdown.clone(),
         )
     });

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{Bedrock, Fault, inventory::is_within};
 use crate::{
@@ -18,16 +18,27 @@ use crate::{
 /// one that cannot be followed.
 const LONGEST_CHAIN: usize = 8;
 
+/// The most models that are kept: manifests name them, and nobody says when one is no longer named. Past it all are asked for anew.
+const MOST: usize = 10_000;
+
 /// What AWS said of custom models, kept because they hardly change.
 #[derive(Debug)]
 pub struct Models {
     bedrock: Arc<dyn Bedrock>,
-    known: Mutex<HashMap<Key, Arc<AsyncMutex<Option<Known>>>>>,
+    known: Mutex<HashMap<Key, Arc<AsyncMutex<Slot>>>>,
 }
 
 type Key = (Region, String);
 
-#[derive(Debug, Clone)]
+/// What is known of a model. The lock around it makes looks single flight.
+#[derive(Debug, Default)]
+struct Slot {
+    known: Option<Known>,
+    /// The last fault, and when it was over.
+    fault: Option<(Fault, Instant)>,
+}
+
+#[derive(Debug)]
 struct Known {
     looked_at: Timestamp,
     model: Option<CustomModel>,
@@ -91,19 +102,37 @@ impl Models {
     }
 
     async fn get(&self, region: &Region, id: &str, not_before: Timestamp) -> Result<Option<CustomModel>, Fault> {
-        let slot = {
-            // A poisoned lock only means that another thread ended while it held the map, which is whole at any moment.
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(known.entry((region.clone(), id.to_owned())).or_default())
-        };
+        let asked = Instant::now();
+        let slot = self.slot((region.clone(), id.to_owned()));
         let mut slot = slot.lock().await;
-        if let Some(known) = slot.as_ref().filter(|known| is_within(known.looked_at, not_before)) {
+        if let Some(known) = slot.known.as_ref().filter(|known| is_within(known.looked_at, not_before)) {
             return Ok(known.model.clone());
         }
+        // A fault while this caller waited is its fault, too: one that hangs would otherwise be met by each in turn.
+        if let Some((fault, _)) = slot.fault.as_ref().filter(|(_, ended)| *ended >= asked) {
+            return Err(fault.clone());
+        }
         let looked_at = Timestamp::now();
-        let model = self.bedrock.get_custom_model(region, id).await?;
-        *slot = Some(Known { looked_at, model: model.clone() });
-        Ok(model)
+        match self.bedrock.get_custom_model(region, id).await {
+            Ok(model) => {
+                slot.known = Some(Known { looked_at, model: model.clone() });
+                slot.fault = None;
+                Ok(model)
+            }
+            Err(fault) => {
+                slot.fault = Some((fault.clone(), Instant::now()));
+                Err(fault)
+            }
+        }
+    }
+
+    fn slot(&self, key: Key) -> Arc<AsyncMutex<Slot>> {
+        // A poisoned lock only means that another thread ended while it held the map, which is whole at any moment.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST && !known.contains_key(&key) {
+            known.clear();
+        }
+        Arc::clone(known.entry(key).or_default())
     }
 }
 
