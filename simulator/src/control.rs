@@ -10,20 +10,24 @@ use crate::{
     clock::Clock,
     faults::Fault,
     operation::Operation,
-    seed::Seed,
+    seed::{Seed, home},
     server::{State, lock},
     settings::{Seconds, Settings},
     switches::Switches,
     throttle::Rate,
-    world::{Caller, DEFAULT_ACCOUNT},
 };
 
 /// Every control: method, path, and what it does.
 const CONTROLS: &[(&str, &str, &str)] = &[
+    ("GET", "", "this list"),
     ("GET", "health", "200 once it serves"),
     ("POST", "seed", "puts accounts, models and throughputs there"),
     ("GET", "state", "everything there is"),
-    ("POST", "reset", "an empty world, with switches, settings, faults, throttles, clock and log as at the start"),
+    (
+        "POST",
+        "reset",
+        "an empty world, with the defaults of all switches and settings, no faults, throttles and calls, and a clock that runs",
+    ),
     ("GET", "switches", "every switch with its question, settings and present setting"),
     ("PUT", "switches", "turns switches: {name: setting}"),
     ("GET", "settings", "durations and sizes"),
@@ -74,6 +78,7 @@ fn done() -> Answer {
 
 fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, body: &[u8]) -> Result<Answer, Answer> {
     match (method, path) {
+        ("GET", "") => Ok((200, json!({ "controls": controls() }))),
         ("GET", "health") => Ok((200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))),
         ("POST", "seed") => {
             let seed: Seed = read(body)?;
@@ -114,11 +119,14 @@ fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, bo
                 (_, wanted) => return Err(refused(format!("write the settings as an object, not {wanted}"))),
             }
             let settings: Settings = serde_json::from_value(merged).map_err(refused)?;
-            state.world.settings = settings;
+            state.world.settings = settings.checked().map_err(refused)?;
             Ok((200, json!(state.world.settings)))
         }
         ("PUT", "throttles") => {
             let wanted: std::collections::BTreeMap<Operation, Option<Rate>> = read(body)?;
+            for rate in wanted.values().flatten() {
+                rate.checked().map_err(refused)?;
+            }
             for (operation, rate) in wanted {
                 state.throttle.set(operation, rate);
             }
@@ -127,7 +135,7 @@ fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, bo
         ("GET", "faults") => Ok((200, json!(state.faults))),
         ("POST", "faults") => {
             let fault: Fault = serde_json::from_value(known(read(body)?, FAULT_MEMBERS)?).map_err(refused)?;
-            state.faults.inject(fault);
+            state.faults.inject(fault.checked().map_err(refused)?);
             Ok(done())
         }
         ("DELETE", "faults") => {
@@ -151,14 +159,14 @@ fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, bo
             Ok(done())
         }
         _ => {
-            let controls: Vec<_> =
-                CONTROLS.iter().map(|(method, path, what)| format!("{method} /_simulator/{path}: {what}")).collect();
-            Err((
-                404,
-                json!({"message": format!("there is no control {method} /_simulator/{path}"), "controls": controls}),
-            ))
+            let message = format!("there is no control {method} /_simulator/{path}");
+            Err((404, json!({ "message": message, "controls": controls() })))
         }
     }
+}
+
+fn controls() -> Vec<String> {
+    CONTROLS.iter().map(|(method, path, what)| format!("{method} /_simulator/{path}: {what}")).collect()
 }
 
 fn switches(switches: &Switches) -> Value {
@@ -189,11 +197,11 @@ struct Failure {
 
 fn fail(state: &mut State, body: &[u8]) -> Result<Answer, Answer> {
     let Failure { arn, name, message, account_id, region } = read(body)?;
-    let caller = Caller::new(
-        account_id.unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned()),
-        region.unwrap_or_else(|| crate::seed::DEFAULT_REGION.to_owned()),
-    );
+    let caller = home("the failure", arn.as_ref(), account_id.as_ref(), region.as_ref()).map_err(refused)?;
     match (arn, name) {
+        (Some(arn), None) if state.world.throughput(&arn).is_none() => {
+            return Err(refused(format!("there is no throughput {arn}")));
+        }
         (Some(arn), None) => state.world.fail_next_update(&caller, &arn, &message),
         (None, Some(name)) => state.world.fail_next_create(&caller, &name, &message),
         (None, None) | (Some(_), Some(_)) => {

@@ -32,6 +32,8 @@ pub enum ErrorCode {
     InvalidSignatureException,
     /// There is no `Authorization` header.
     MissingAuthenticationTokenException,
+    /// The body is longer than any request needs to be.
+    RequestEntityTooLargeException,
     /// The body is not what the operation's shape says.
     SerializationException,
     /// No operation has this method and path.
@@ -55,6 +57,7 @@ impl ErrorCode {
         Self::IncompleteSignatureException,
         Self::InvalidSignatureException,
         Self::MissingAuthenticationTokenException,
+        Self::RequestEntityTooLargeException,
         Self::SerializationException,
         Self::UnknownOperationException,
         Self::UnrecognizedClientException,
@@ -76,6 +79,7 @@ impl ErrorCode {
             Self::IncompleteSignatureException => "IncompleteSignatureException",
             Self::InvalidSignatureException => "InvalidSignatureException",
             Self::MissingAuthenticationTokenException => "MissingAuthenticationTokenException",
+            Self::RequestEntityTooLargeException => "RequestEntityTooLargeException",
             Self::SerializationException => "SerializationException",
             Self::UnknownOperationException => "UnknownOperationException",
             Self::UnrecognizedClientException => "UnrecognizedClientException",
@@ -98,6 +102,7 @@ impl ErrorCode {
             | Self::MissingAuthenticationTokenException
             | Self::UnrecognizedClientException => 403,
             Self::ResourceNotFoundException | Self::UnknownOperationException => 404,
+            Self::RequestEntityTooLargeException => 413,
             Self::ThrottlingException => 429,
             Self::InternalServerException => 500,
         }

@@ -97,6 +97,28 @@ impl Fault {
         self
     }
 
+    /// The fault, where it can stand on the wire.
+    ///
+    /// # Errors
+    /// An HTTP status that is no error's, or a code that no header can carry.
+    pub fn checked(self) -> Result<Self, String> {
+        match &self.kind {
+            FaultKind::Error { status: Some(status), .. } if !(400..=599).contains(status) => {
+                Err(format!("status is {status}; the status of an error is 400 to 599"))
+            }
+            FaultKind::Error { code, .. } if code.is_empty() || !code.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err(format!("code is {code:?}; a code has printable ASCII characters and no space"))
+            }
+            FaultKind::Error { .. }
+            | FaultKind::Latency { .. }
+            | FaultKind::LostResponse
+            | FaultKind::DroppedConnection
+            | FaultKind::MalformedBody
+            | FaultKind::Hang
+            | FaultKind::UnknownStatus { .. } => Ok(self),
+        }
+    }
+
     fn fits(&self, operation: Operation, parameters: &Value) -> bool {
         let named = operation.resource_member().and_then(|member| parameters.get(member)).and_then(Value::as_str);
         self.operation.is_none_or(|wanted| wanted == operation)

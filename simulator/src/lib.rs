@@ -5,15 +5,37 @@
 //! [`World::call`] with the time as an argument, cloneable and comparable. [`server`] puts a world on the wire as
 //! REST-JSON, so that any AWS SDK or the AWS CLI works against it unchanged, with its own controls under `/_simulator/`.
 //!
-//! ```
-//! use bedrock_simulator::{Fault, FaultKind, Operation, Seed, Server};
+//! In a test:
 //!
+//! ```
+//! use bedrock_simulator::{
+//!     Caller, Fault, FaultKind, Operation, Seed, Server,
+//!     request::{ProvisionedModelStatus, UpdateProvisionedModelThroughput},
+//! };
+//! use jiff::{SignedDuration, Timestamp};
+//!
+//! const ARN: &str = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/summarizer00";
+//!
+//! // It listens on a free port, on a thread of its own, until it is dropped.
 //! let aws = Server::start()?;
 //! aws.seed(&Seed::demo())?;
+//! aws.stop_clock(Timestamp::UNIX_EPOCH);
+//! aws.switch("rename", "ThroughUpdating")?;
 //! aws.inject(Fault::on(Operation::UpdateProvisionedModelThroughput, FaultKind::LostResponse).times(1));
-//! // Give a client `AWS_ENDPOINT_URL_BEDROCK` = aws.url(), any access key, and let it work. Then:
-//! let updates = aws.calls_of(Operation::UpdateProvisionedModelThroughput);
-//! assert!(updates.iter().all(|update| update.carried_out));
+//! // Give a client `AWS_ENDPOINT_URL_BEDROCK` = aws.url() and any access key, let it work, and look at what it called:
+//! assert_eq!(aws.calls_of(Operation::UpdateProvisionedModelThroughput), []);
+//!
+//! // Somebody else at AWS renames a throughput. That is not in the log of calls, and meets no fault.
+//! let rename = UpdateProvisionedModelThroughput {
+//!     provisioned_model_id: "summarizer".into(),
+//!     desired_provisioned_model_name: Some("renamed".into()),
+//!     desired_model_id: None,
+//! };
+//! aws.call(&Caller::new("123456789012", "us-east-1"), rename)?;
+//! let status = || aws.with_world(|world, _| world.throughput(ARN).map(|throughput| throughput.status));
+//! assert_eq!(status(), Some(ProvisionedModelStatus::Updating));
+//! aws.advance(SignedDuration::from_secs(5));
+//! assert_eq!(status(), Some(ProvisionedModelStatus::InService));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use anyhow::{Context as _, bail};
 use bedrock_simulator::{Operation, Seed, Server, settings::Seconds, switches::Switches, throttle::Rate};
 use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// A simulator of the AWS Bedrock provisioned-throughput control plane, for tests, demos and development clusters.
@@ -88,24 +89,38 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    // Before anybody is told that it serves, and may tell it to end.
+    let signals = runtime.block_on(Signals::listen())?;
     let server = Server::start_at(cli.listen).with_context(|| format!("listening on {}", cli.listen))?;
     configure(&server, cli)?;
     println!("# The AWS CLI and every SDK use the simulator with:");
     println!("export AWS_ENDPOINT_URL_BEDROCK={}", server.url());
     println!("export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=simulator AWS_SECRET_ACCESS_KEY=simulator");
     println!("# Its own controls: curl {}/_simulator/", server.url());
-    runtime.block_on(signalled())
+    runtime.block_on(signals.any());
+    Ok(())
 }
 
-async fn signalled() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// What ends the command as if all was well.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    #[allow(clippy::unused_async, reason = "signals are listened for in the context of a runtime")]
+    async fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        Ok(Self { terminate, interrupt })
     }
-    Ok(())
+
+    async fn any(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 fn configure(server: &Server, cli: &Cli) -> anyhow::Result<()> {
@@ -123,6 +138,7 @@ fn configure(server: &Server, cli: &Cli) -> anyhow::Result<()> {
     for throttle in &cli.throttles {
         let (operation, rate) =
             parse_throttle(throttle).with_context(|| format!("--throttle {throttle}: write OPERATION=RATE/BURST"))?;
+        let rate = rate.checked().map_err(anyhow::Error::msg).with_context(|| format!("--throttle {throttle}"))?;
         server.throttle(operation, Some(rate));
     }
     if cli.manual_clock {
@@ -142,10 +158,7 @@ fn configure(server: &Server, cli: &Cli) -> anyhow::Result<()> {
 fn parse_throttle(text: &str) -> Option<(Operation, Rate)> {
     let (operation, rate) = text.split_once('=')?;
     let (per_second, burst) = rate.split_once('/')?;
-    let rate = Rate {
-        per_second: per_second.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate >= 0.0)?,
-        burst: burst.parse().ok()?,
-    };
+    let rate = Rate { per_second: per_second.parse().ok()?, burst: burst.parse().ok()? };
     Some((Operation::parse(operation)?, rate))
 }
 

@@ -32,6 +32,20 @@ pub enum SeedError {
         /// The region.
         region: String,
     },
+    /// An ARN that is of another account or region than was given beside it.
+    #[error(
+        "{of} has the ARN {arn}, which is not of account {account} in {region}; leave out accountId and region, or correct them"
+    )]
+    Elsewhere {
+        /// Whose ARN it is.
+        of: String,
+        /// The ARN.
+        arn: String,
+        /// The account that was given, or that the ARN names.
+        account: String,
+        /// The region that was given, or that the ARN names.
+        region: String,
+    },
     /// A value that AWS's own patterns exclude.
     #[error("{what} {value:?} is not of the form that AWS gives out: {pattern}")]
     Form {
@@ -97,10 +111,10 @@ pub struct CustomModelSeed {
     /// When it was made; now, if not given.
     #[serde(default)]
     pub creation_time: Option<Timestamp>,
-    /// Its account.
+    /// Its account; the ARN's, if not given, else 123456789012.
     #[serde(default)]
     pub account_id: Option<String>,
-    /// Its region.
+    /// Its region; the ARN's, if not given, else us-east-1.
     #[serde(default)]
     pub region: Option<String>,
 }
@@ -140,10 +154,10 @@ pub struct ProvisionedModelSeed {
     /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// Its account.
+    /// Its account; the ARN's, if not given, else 123456789012.
     #[serde(default)]
     pub account_id: Option<String>,
-    /// Its region.
+    /// Its region; the ARN's, if not given, else us-east-1.
     #[serde(default)]
     pub region: Option<String>,
 }
@@ -215,6 +229,7 @@ impl Seed {
     pub fn plant(&self, world: &mut World, keys: &mut AccessKeys, now: Timestamp) -> Result<(), SeedError> {
         let (mut planted, mut given) = (world.clone(), keys.clone());
         for AccountSeed { account_id, access_keys, expired_access_keys, model_unit_quota } in &self.accounts {
+            of_form("AccountId", "the id of an account", account_id)?;
             for key in access_keys.iter().chain(expired_access_keys) {
                 given.add(key, account_id);
                 given.set_expired(key, expired_access_keys.contains(key));
@@ -225,6 +240,8 @@ impl Seed {
             given.refuse_unknown(true);
         }
         for model in &self.foundation_models {
+            let arn = caller(None, None).foundation_model_arn(&model.model_id);
+            of_form("FoundationModelArn", "the ARN of a foundation model", &arn)?;
             planted.put_foundation_model(model.clone());
         }
         for model in &self.custom_models {
@@ -240,6 +257,25 @@ impl Seed {
 
 fn caller(account: Option<&String>, region: Option<&String>) -> Caller {
     Caller::new(account.map_or(DEFAULT_ACCOUNT, String::as_str), region.map_or(DEFAULT_REGION, String::as_str))
+}
+
+/// The account and region of something: its ARN's, else those that are given, else the defaults.
+pub(crate) fn home(
+    of: &str,
+    arn: Option<&String>,
+    account: Option<&String>,
+    region: Option<&String>,
+) -> Result<Caller, SeedError> {
+    let given = caller(account, region);
+    let Some(arn) = arn else { return Ok(given) };
+    let fields: Vec<&str> = arn.splitn(6, ':').collect();
+    // Whatever is no ARN is refused for its form.
+    let [_, _, _, of_region, of_account, _] = fields.as_slice() else { return Ok(given) };
+    let home = Caller::new(account.map_or(*of_account, String::as_str), region.map_or(*of_region, String::as_str));
+    if home == Caller::new(*of_account, *of_region) {
+        return Ok(home);
+    }
+    Err(SeedError::Elsewhere { of: of.to_owned(), arn: arn.clone(), account: home.account, region: home.region })
 }
 
 fn of_form(shape: &str, what: &'static str, value: &str) -> Result<(), SeedError> {
@@ -261,13 +297,13 @@ fn resolve(world: &World, caller: &Caller, of: &str, model: &str) -> Result<(Str
 
 impl CustomModelSeed {
     fn plant(&self, world: &mut World, now: Timestamp) -> Result<(), SeedError> {
-        let caller = caller(self.account_id.as_ref(), self.region.as_ref());
         let of = format!("the custom model {:?}", self.name);
+        let caller = home(&of, self.arn.as_ref(), self.account_id.as_ref(), self.region.as_ref())?;
         let (base_model_arn, foundation) = resolve(world, &caller, &of, &self.base_model)?;
         let id = foundation.split_once(":foundation-model/").map_or("", |(_, id)| id);
         let arn = match &self.arn {
             Some(arn) => arn.clone(),
-            None => caller.arn(&format!("custom-model/{id}/{}", world.make_id())),
+            None => world.make_arn(&caller, &format!("custom-model/{id}")),
         };
         of_form("CustomModelName", "the name of a custom model", &self.name)?;
         of_form("ModelArn", "the ARN of a custom model", &arn)?;
@@ -289,12 +325,12 @@ impl CustomModelSeed {
 
 impl ProvisionedModelSeed {
     fn plant(&self, world: &mut World, now: Timestamp) -> Result<(), SeedError> {
-        let caller = caller(self.account_id.as_ref(), self.region.as_ref());
         let of = format!("the throughput {:?}", self.name);
+        let caller = home(&of, self.arn.as_ref(), self.account_id.as_ref(), self.region.as_ref())?;
         let (model, foundation) = resolve(world, &caller, &of, &self.model)?;
         let arn = match &self.arn {
             Some(arn) => arn.clone(),
-            None => caller.arn(&format!("provisioned-model/{}", world.make_id())),
+            None => world.make_arn(&caller, "provisioned-model"),
         };
         of_form("ProvisionedModelName", "the name of a throughput", &self.name)?;
         of_form("ProvisionedModelArn", "the ARN of a throughput", &arn)?;
@@ -308,6 +344,14 @@ impl ProvisionedModelSeed {
         throughput.status = self.status.unwrap_or(ProvisionedModelStatus::InService);
         throughput.failure_message.clone_from(&self.failure_message);
         throughput.model_units = self.model_units.unwrap_or(1);
+        if throughput.model_units == 0 {
+            let (what, pattern) = ("the number of model units", "1 or more".to_owned());
+            return Err(SeedError::Form { what, value: "0".to_owned(), pattern });
+        }
+        for (key, value) in &self.tags {
+            of_form("TagKey", "the key of a tag", key)?;
+            of_form("TagValue", "the value of a tag", value)?;
+        }
         throughput.commitment_duration = self.commitment_duration;
         throughput.commitment_expiration_time = self.commitment_expiration_time.or_else(|| {
             let term = self.commitment_duration?.days();

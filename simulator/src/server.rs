@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Request as HttpRequest, Response as HttpResponse,
     body::{Bytes, Incoming},
@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Where the simulator's own controls are.
-const CONTROLS: &str = "/_simulator/";
+const CONTROLS: &str = "/_simulator";
 
 /// The longest body of a control, in bytes: a seed of some hundred thousand throughputs.
 const CONTROL_BODY_MAX: usize = 64 << 20;
@@ -280,19 +280,29 @@ async fn answer(request: HttpRequest<Incoming>, state: &Mutex<State>) -> Result<
     let arrived = Timestamp::now();
     let arrived = arrived.round(jiff::Unit::Microsecond).unwrap_or(arrived);
     let (head, body) = request.into_parts();
-    let controls = head.uri.path().starts_with(CONTROLS);
-    let longest = if controls { CONTROL_BODY_MAX } else { wire::BODY_MAX };
+    let controls = control_path(head.uri.path());
+    let longest = if controls.is_some() { CONTROL_BODY_MAX } else { wire::BODY_MAX };
     let body = Limited::new(body, longest).collect().await.map(http_body_util::Collected::to_bytes);
+    let body =
+        body.map_err(
+            |error| {
+                if error.is::<LengthLimitError>() { Unread::TooLong } else { Unread::Broken(error.to_string()) }
+            },
+        );
     let (method, path, query) = (head.method.as_str(), head.uri.path(), head.uri.query());
-    if let Some(path) = path.strip_prefix(CONTROLS) {
+    if let Some(path) = controls {
         let (status, value) = match body {
             Ok(body) => control::answer(state, method, path, query, &body),
-            Err(error) => (413, serde_json::json!({ "message": format!("the body cannot be read: {error}") })),
+            Err(Unread::TooLong) => {
+                (413, serde_json::json!({ "message": format!("the body is longer than {longest} bytes") }))
+            }
+            Err(Unread::Broken(error)) => {
+                (400, serde_json::json!({ "message": format!("the body cannot be read: {error}") }))
+            }
         };
         return Ok(http(status, value.to_string().into_bytes()));
     }
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let body = body.map_err(|error| error.to_string());
     let Served { answer, request_id, fate } =
         serve(&mut lock(state), &Arrived { at: arrived, method, path, query, authorization, body: body.as_deref() });
     match fate {
@@ -322,6 +332,19 @@ fn http(status: u16, body: Vec<u8>) -> HttpResponse<Full<Bytes>> {
     response
 }
 
+/// Why a body was not read.
+#[derive(Debug)]
+enum Unread {
+    TooLong,
+    Broken(String),
+}
+
+/// The path of a control below `/_simulator`; nothing where it is a call.
+fn control_path(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix(CONTROLS)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
 /// A request as it arrived.
 struct Arrived<'a> {
     at: Timestamp,
@@ -329,7 +352,7 @@ struct Arrived<'a> {
     path: &'a str,
     query: Option<&'a str>,
     authorization: Option<&'a str>,
-    body: Result<&'a [u8], &'a String>,
+    body: Result<&'a [u8], &'a Unread>,
 }
 
 /// What becomes of an answer.
@@ -410,7 +433,13 @@ fn carry_out(state: &mut State, request: &Arrived<'_>, found: &mut Found) -> Res
     let switches = state.world.switches;
     let (operation, members) = wire::route(request.method, request.path)?;
     found.operation = Some(operation);
-    let body = request.body.map_err(|error| ApiError::new(wire::malformed_code(&switches), error.as_str()))?;
+    let body = request.body.map_err(|unread| match unread {
+        Unread::TooLong => ApiError::new(
+            ErrorCode::RequestEntityTooLargeException,
+            format!("The body is longer than {} bytes.", wire::BODY_MAX),
+        ),
+        Unread::Broken(error) => ApiError::new(wire::malformed_code(&switches), error.as_str()),
+    })?;
     let parameters = wire::parameters(operation, members, request.query, body, &switches);
     found.parameters = parameters.as_ref().ok().cloned().unwrap_or_default();
     let caller = state.keys.caller(request.authorization)?;

@@ -63,6 +63,20 @@ pub struct Settings {
     pub page_size: u32,
 }
 
+impl Settings {
+    /// The settings, where AWS could have them.
+    ///
+    /// # Errors
+    /// What is out of bounds.
+    pub fn checked(self) -> Result<Self, String> {
+        if (1..=1000).contains(&self.page_size) {
+            Ok(self)
+        } else {
+            Err(format!("pageSize is {}; a page has 1 to 1000 items", self.page_size))
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -17,6 +17,23 @@ pub struct Rate {
     pub burst: u32,
 }
 
+impl Rate {
+    /// The rate, where it lets a call through at all.
+    ///
+    /// # Errors
+    /// What is out of bounds.
+    pub fn checked(self) -> Result<Self, String> {
+        let Self { per_second, burst } = self;
+        if !per_second.is_finite() || per_second < 0.0 {
+            Err(format!("perSecond is {per_second}; write a number that is 0 or more"))
+        } else if burst == 0 {
+            Err("burst is 0, and no call would ever pass; write 1 or more".to_owned())
+        } else {
+            Ok(self)
+        }
+    }
+}
+
 /// The rates, and how full the buckets are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Throttle {

@@ -133,18 +133,31 @@ pub fn parameters(
     switches: &Switches,
 ) -> Result<Value, ApiError> {
     let malformed = |message: String| ApiError::new(malformed_code(switches), message);
+    let misplaced = |name: &str, place: &str| match switches.unknown_members {
+        UnknownMembers::Ignored => Ok(()),
+        UnknownMembers::Refused => Err(ApiError::validation(format!("The {place} has an unknown member: {name}"))),
+    };
     for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decode(name)?, decode(value)?);
-        let value = typed(operation, &name, value).map_err(malformed)?;
-        members.insert(name, value);
+        match place(operation, &name) {
+            Some(Place::Query) | None => {
+                let value = typed(operation, &name, value).map_err(malformed)?;
+                members.insert(name, value);
+            }
+            Some(Place::Path | Place::Body) => misplaced(&name, "query")?,
+        }
     }
     if !body.iter().all(u8::is_ascii_whitespace) {
         match serde_json::from_slice(body) {
             Ok(Value::Object(object)) => {
                 for (name, value) in object {
-                    // What stands in the path counts.
-                    members.entry(name).or_insert(value);
+                    match place(operation, &name) {
+                        Some(Place::Body) | None => {
+                            members.insert(name, value);
+                        }
+                        Some(Place::Path | Place::Query) => misplaced(&name, "body")?,
+                    }
                 }
             }
             Ok(_) => return Err(malformed("The body is no JSON object.".to_owned())),
@@ -180,6 +193,23 @@ pub(crate) fn malformed_code(switches: &Switches) -> ErrorCode {
     }
 }
 
+/// Where a member stands in a request.
+enum Place {
+    Path,
+    Query,
+    Body,
+}
+
+/// Where a member belongs; nothing where the operation has no such member.
+fn place(operation: Operation, name: &str) -> Option<Place> {
+    let member = API.input(operation)?.members.get(name)?;
+    Some(match member.location.as_deref() {
+        Some("uri") => Place::Path,
+        Some("querystring") => Place::Query,
+        Some(_) | None => Place::Body,
+    })
+}
+
 /// A member of the query, by the type of its shape.
 fn typed(operation: Operation, name: &str, value: String) -> Result<Value, String> {
     let shape =
@@ -206,6 +236,7 @@ fn decode(text: &str) -> Result<String, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -249,16 +280,58 @@ mod tests {
     }
 
     #[test]
-    fn the_path_counts_before_the_body() {
+    fn a_member_counts_only_where_it_belongs() {
         let update = Operation::UpdateProvisionedModelThroughput;
         let path = Map::from_iter([("provisionedModelId".to_owned(), json!("a"))]);
-        let members = parameters(
-            update,
-            path,
-            None,
-            br#"{"provisionedModelId": "b", "desiredModelId": "m"}"#,
-            &Switches::default(),
-        );
-        assert_eq!(members.unwrap(), json!({"provisionedModelId": "a", "desiredModelId": "m"}));
+        let read = |switches| {
+            let body = br#"{"provisionedModelId": "b", "desiredModelId": "m"}"#;
+            parameters(update, path.clone(), Some("desiredProvisionedModelName=n"), body, &switches)
+        };
+        assert_eq!(read(Switches::default()).unwrap(), json!({"provisionedModelId": "a", "desiredModelId": "m"}));
+        let strict = Switches { unknown_members: UnknownMembers::Refused, ..Switches::default() };
+        assert_eq!(read(strict).unwrap_err().code, ErrorCode::ValidationException);
+    }
+
+    /// A request that is nearly right: pieces of real ones, and anything between them.
+    fn nearly(pieces: Vec<&'static str>) -> impl Strategy<Value = String> {
+        let piece = prop_oneof![4 => prop::sample::select(pieces).prop_map(str::to_owned), 1 => ".{0,3}"];
+        prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_in_is_a_request_or_an_error(
+            operation in prop::sample::select(Operation::ALL),
+            query in nearly(vec!["&", "=", "maxResults", "10", "statusEquals", "InService", "%3A", "%", "%FF", "nextToken", "modelUnits"]),
+            body in nearly(vec!["{", "}", "\"", ":", ",", "[", "]", "null", "1e999", "-1", "provisionedModelName", "tags", "key", "modelUnits", "\\u0000"]),
+            strict in any::<bool>(),
+        ) {
+            let unknown_members = if strict { UnknownMembers::Refused } else { UnknownMembers::Ignored };
+            let switches = Switches { unknown_members, ..Switches::default() };
+            let read = parameters(operation, Map::new(), Some(&query), body.as_bytes(), &switches)
+                .and_then(|parameters| request(operation, &parameters, &switches));
+            match read {
+                Ok(request) => prop_assert_eq!(request.validate(), Ok(())),
+                Err(error) => prop_assert!(
+                    [ErrorCode::ValidationException, ErrorCode::SerializationException].contains(&error.code),
+                    "{error}"
+                ),
+            }
+        }
+
+        #[test]
+        fn whatever_path_is_asked_for_is_an_operation_or_an_error(
+            method in prop::sample::select(vec!["GET", "POST", "PATCH", "DELETE"]),
+            path in nearly(vec!["/", "provisioned-model-throughput", "s", "custom-models", "tagResource", "%2F", "%", "%C3", "a"]),
+        ) {
+            let path = format!("/{path}");
+            match route(method, &path) {
+                Ok((operation, _)) => prop_assert_eq!(API.operations[operation.as_str()].http.method.as_str(), method),
+                Err(error) => prop_assert!(
+                    [ErrorCode::UnknownOperationException, ErrorCode::ValidationException].contains(&error.code),
+                    "{error}"
+                ),
+            }
+        }
     }
 }

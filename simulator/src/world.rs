@@ -3,6 +3,8 @@
 mod custom_models;
 mod foundation_models;
 mod page;
+mod provisioned_model;
+mod store;
 mod tags;
 mod throughputs;
 
@@ -11,10 +13,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::store::Store;
 pub use self::{
     custom_models::CustomModel,
-    foundation_models::{FoundationModel, ModelLifecycle},
-    throughputs::ProvisionedModel,
+    foundation_models::{FoundationModel, LifecycleStatus, ModelLifecycle},
+    provisioned_model::ProvisionedModel,
 };
 use crate::{
     error::{ApiError, ErrorCode},
@@ -87,8 +90,10 @@ pub struct World {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Region {
-    throughputs: BTreeMap<String, ProvisionedModel>,
+    throughputs: Store,
     custom_models: BTreeMap<String, CustomModel>,
+    /// The tags of custom models, by ARN.
+    model_tags: BTreeMap<String, BTreeMap<String, String>>,
     tokens: BTreeMap<String, Token>,
     /// The message with which the next update of a throughput fails, by ARN.
     failing_updates: BTreeMap<String, String>,
@@ -137,17 +142,14 @@ impl World {
 
     /// Lets everything happen that is due at `now`: creations and updates that end, commitments that are renewed.
     pub fn settle(&mut self, now: Timestamp) {
-        let (switches, settings) = (self.switches, self.settings.clone());
         for region in self.regions.values_mut() {
-            for throughput in region.throughputs.values_mut() {
-                throughput.settle(now, &switches, &settings);
-            }
+            region.throughputs.settle(now, &self.switches);
         }
     }
 
     /// The throughputs of an account in a region, by ARN.
     pub fn throughputs(&self, caller: &Caller) -> impl Iterator<Item = &ProvisionedModel> {
-        self.regions.get(&key(caller)).into_iter().flat_map(|region| region.throughputs.values())
+        self.regions.get(&key(caller)).into_iter().flat_map(|region| region.throughputs.iter())
     }
 
     /// One throughput, by ARN, wherever it is.
@@ -158,7 +160,7 @@ impl World {
 
     /// Puts a throughput there as it is, without asking anybody.
     pub fn put_throughput(&mut self, caller: &Caller, throughput: ProvisionedModel) {
-        self.region_mut(caller).throughputs.insert(throughput.arn.clone(), throughput);
+        self.region_mut(caller).throughputs.insert(throughput);
     }
 
     /// Takes a throughput away, without asking anybody.
@@ -173,7 +175,10 @@ impl World {
 
     /// Takes a custom model away.
     pub fn remove_custom_model(&mut self, arn: &str) -> Option<CustomModel> {
-        self.regions.values_mut().find_map(|region| region.custom_models.remove(arn))
+        self.regions.values_mut().find_map(|region| {
+            region.model_tags.remove(arn);
+            region.custom_models.remove(arn)
+        })
     }
 
     /// Puts a foundation model there, or replaces it. It is in every region.
@@ -200,8 +205,23 @@ impl World {
         self.region_mut(caller).failing_creates.insert(name.to_owned(), message.to_owned());
     }
 
-    /// An id of twelve characters, as AWS gives them, that none was given before.
-    pub(crate) fn make_id(&mut self) -> String {
+    /// The ARN of something new, of a kind (`provisioned-model`). A seed may have given out any ARN, so it is looked for.
+    pub(crate) fn make_arn(&mut self, caller: &Caller, kind: &str) -> String {
+        loop {
+            let arn = caller.arn(&format!("{kind}/{}", self.make_id()));
+            let taken = self.region(caller).is_some_and(|region| {
+                region.throughputs.get(&arn).is_some()
+                    || region.custom_models.contains_key(&arn)
+                    || region.deleted.contains_key(&arn)
+            });
+            if !taken {
+                return arn;
+            }
+        }
+    }
+
+    /// An id of twelve letters, as AWS gives them, that was not made before.
+    fn make_id(&mut self) -> String {
         self.made += 1;
         let mut rest = self.made;
         let mut id = ['a'; 12];

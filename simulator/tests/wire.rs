@@ -7,25 +7,28 @@
     reason = "in a test they report the failure; clippy.toml knows only of functions that are tests themselves"
 )]
 
+#[path = "support/sdk.rs"]
+mod sdk;
+
 use std::time::Duration;
 
 use aws_sdk_bedrock::{
     Client,
-    config::{
-        BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
-    },
-    error::{ProvideErrorMetadata, SdkError},
-    types::{CommitmentDuration, ProvisionedModelStatus, SortOrder, Tag},
+    config::timeout::TimeoutConfig,
+    error::{ProvideErrorMetadata as _, SdkError},
+    types::{CommitmentDuration, ProvisionedModelStatus, Tag},
 };
 use bedrock_simulator::{
     Caller, ErrorCode, Fault, FaultKind, Operation, Seed, Server,
-    request::{ModelStatus, ProvisionedModelStatus as Status, UpdateProvisionedModelThroughput},
+    request::{ModelStatus, UpdateProvisionedModelThroughput},
     seed::{AccountSeed, CustomModelSeed, ProvisionedModelSeed},
     settings::Seconds,
     throttle::Rate,
     world::FoundationModel,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::sdk::{client, client_of, code, refused, server};
 
 const NOVA: &str = "amazon.nova-lite-v1:0:24k";
 const NOVA_ARN: &str = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0:24k";
@@ -36,49 +39,8 @@ const V1: &str = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nov
 const V2: &str = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:24k/summarizer02";
 const CHAT: &str = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.titan-text-express-v1:0:8k/chatchatchat";
 
-/// A server with the demonstration account, and a clock that stands still.
-fn server() -> Server {
-    let server = Server::start().unwrap();
-    server.stop_clock("2026-01-01T00:00:00Z".parse().unwrap());
-    server.seed(&Seed::demo()).unwrap();
-    server
-}
-
-fn client_of(server: &Server, key: &str, region: &str) -> Client {
-    let config = aws_sdk_bedrock::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(region.to_owned()))
-        .endpoint_url(server.url())
-        .credentials_provider(Credentials::new(key, "secret", None, None, "test"))
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build();
-    Client::from_conf(config)
-}
-
-fn client(server: &Server) -> Client {
-    client_of(server, "AKIDEXAMPLE", "us-east-1")
-}
-
 fn pass(server: &Server, seconds: i64) {
     server.advance(SignedDuration::from_secs(seconds));
-}
-
-/// Code and HTTP status of a refused call.
-fn refused<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
-    answer: Result<T, SdkError<E, aws_sdk_bedrock::config::http::HttpResponse>>,
-) -> (String, u16) {
-    match answer {
-        Err(SdkError::ServiceError(error)) => {
-            (error.err().code().unwrap_or_default().to_owned(), error.raw().status().as_u16())
-        }
-        answer => panic!("it should be refused: {answer:?}"),
-    }
-}
-
-fn code(code: ErrorCode) -> (String, u16) {
-    (code.as_str().to_owned(), code.status())
 }
 
 async fn status(client: &Client, id: &str) -> ProvisionedModelStatus {
@@ -238,43 +200,6 @@ async fn a_commitment_holds_off_delete_until_it_ends() {
 }
 
 #[tokio::test]
-async fn a_list_is_filtered_sorted_and_paged() {
-    let server = server();
-    for number in 0..25 {
-        let time: Timestamp = format!("2025-01-{:02}T00:00:00Z", number + 1).parse().unwrap();
-        let throughput = ProvisionedModelSeed {
-            creation_time: Some(time),
-            status: (number == 7).then_some(Status::Failed),
-            failure_message: (number == 7).then(|| "broken".to_owned()),
-            ..ProvisionedModelSeed::new(&format!("fleet-{number:02}"), "summarizer-v2")
-        };
-        server.seed(&Seed { provisioned_models: vec![throughput], ..Seed::default() }).unwrap();
-    }
-    let client = client(&server);
-    let fleet = || client.list_provisioned_model_throughputs().name_contains("fleet-");
-    let pages = fleet().sort_order(SortOrder::Ascending).into_paginator().page_size(10).items().send();
-    let names: Vec<String> =
-        pages.collect::<Result<Vec<_>, _>>().await.unwrap().into_iter().map(|one| one.provisioned_model_name).collect();
-    assert_eq!(names, (0..25).map(|number| format!("fleet-{number:02}")).collect::<Vec<_>>());
-    let newest = fleet().max_results(1).send().await.unwrap();
-    assert_eq!(newest.provisioned_model_summaries()[0].provisioned_model_name, "fleet-24");
-    assert!(newest.next_token.is_some());
-    let count = async |list: aws_sdk_bedrock::operation::list_provisioned_model_throughputs::builders::ListProvisionedModelThroughputsFluentBuilder| {
-        list.send().await.unwrap().provisioned_model_summaries().len()
-    };
-    assert_eq!(count(fleet().status_equals(ProvisionedModelStatus::Failed)).await, 1);
-    assert_eq!(count(fleet().model_arn_equals(V2)).await, 25);
-    assert_eq!(count(fleet().model_arn_equals(V1)).await, 0);
-    let middle = aws_sdk_bedrock::primitives::DateTime::from_secs(
-        "2025-01-10T00:00:00Z".parse::<Timestamp>().unwrap().as_second(),
-    );
-    assert_eq!(count(fleet().creation_time_after(middle)).await, 15);
-    assert_eq!(count(fleet().creation_time_before(middle)).await, 9);
-    assert_eq!(refused(fleet().max_results(0).send().await), code(ErrorCode::ValidationException));
-    assert_eq!(refused(fleet().next_token("made-up").send().await), code(ErrorCode::ValidationException));
-}
-
-#[tokio::test]
 async fn tags_are_set_and_removed_within_bounds() {
     let server = server();
     let client = client(&server);
@@ -292,29 +217,6 @@ async fn tags_are_set_and_removed_within_bounds() {
     let many = (0..50).map(|number| tag(&format!("k{number}"))).collect();
     assert_eq!(refused(tag_with(many).await), code(ErrorCode::TooManyTagsException));
     assert_eq!(keys().await, ["b"]);
-}
-
-#[tokio::test]
-async fn models_are_shown_with_their_bases() {
-    let server = server();
-    server
-        .seed(&Seed { custom_models: vec![CustomModelSeed::new("grandchild", "summarizer-v1")], ..Seed::default() })
-        .unwrap();
-    let client = client(&server);
-    let custom = client.get_custom_model().model_identifier("summarizer-v1").send().await.unwrap();
-    assert_eq!((custom.model_arn.as_str(), custom.base_model_arn.as_deref()), (V1, Some(NOVA_ARN)));
-    let grandchild = client.get_custom_model().model_identifier("grandchild").send().await.unwrap();
-    assert_eq!(grandchild.base_model_arn.as_deref(), Some(V1));
-    let all = client.list_custom_models().foundation_model_arn_equals(NOVA_ARN).send().await.unwrap();
-    assert_eq!(all.model_summaries().len(), 3);
-    let children = client.list_custom_models().base_model_arn_equals(NOVA_ARN).send().await.unwrap();
-    assert_eq!(children.model_summaries().len(), 2);
-    let foundation = client.get_foundation_model().model_identifier(NOVA).send().await.unwrap();
-    assert_eq!(foundation.model_details.unwrap().model_arn, NOVA_ARN);
-    let amazon = client.list_foundation_models().by_provider("Amazon").send().await.unwrap();
-    assert_eq!(amazon.model_summaries().len(), 2);
-    let nobody = client.get_custom_model().model_identifier("nobody").send().await;
-    assert_eq!(refused(nobody), code(ErrorCode::ResourceNotFoundException));
 }
 
 #[tokio::test]
@@ -506,4 +408,123 @@ fn a_seed_that_names_a_model_that_is_not_there_puts_nothing_there() {
     };
     assert!(server.seed(&seed).unwrap_err().to_string().contains("nobody"));
     server.with_world(|world, _| assert_eq!(world.throughputs(&Caller::new("123456789012", "us-east-1")).count(), 0));
+}
+
+#[tokio::test]
+async fn a_name_and_a_model_change_in_one_update() {
+    let server = server();
+    let client = client(&server);
+    let update = client.update_provisioned_model_throughput().provisioned_model_id(ARN);
+    update.desired_provisioned_model_name("renamed").desired_model_id(V2).send().await.unwrap();
+    pass(&server, 10);
+    let get = client.get_provisioned_model_throughput().provisioned_model_id("renamed").send().await.unwrap();
+    assert_eq!((get.status, get.model_arn.as_str()), (ProvisionedModelStatus::InService, V2));
+}
+
+#[tokio::test]
+async fn an_update_is_refused_whole() {
+    let server = server();
+    let client = client(&server);
+    let update = client.update_provisioned_model_throughput().provisioned_model_id(ARN);
+    let update = update.desired_provisioned_model_name("renamed").desired_model_id(CHAT);
+    assert_eq!(refused(update.send().await), code(ErrorCode::ValidationException));
+    let get = client.get_provisioned_model_throughput().provisioned_model_id(ARN).send().await.unwrap();
+    assert_eq!(get.provisioned_model_name, "summarizer");
+}
+
+#[tokio::test]
+async fn a_creation_that_fails_tells_why() {
+    let server = server();
+    let caller = Caller::new("123456789012", "us-east-1");
+    server.with_world(|world, _| world.fail_next_create(&caller, "new", "no capacity"));
+    let client = client(&server);
+    let create = client.create_provisioned_model_throughput().provisioned_model_name("new").model_id(V1).model_units(1);
+    create.send().await.unwrap();
+    pass(&server, 10);
+    let get = client.get_provisioned_model_throughput().provisioned_model_id("new").send().await.unwrap();
+    assert_eq!((get.status, get.failure_message.as_deref()), (ProvisionedModelStatus::Failed, Some("no capacity")));
+}
+
+#[tokio::test]
+async fn the_name_of_what_was_deleted_is_free() {
+    let server = server();
+    let client = client(&server);
+    client.delete_provisioned_model_throughput().provisioned_model_id("summarizer").send().await.unwrap();
+    let create = client.create_provisioned_model_throughput().provisioned_model_name("summarizer");
+    let made = create.model_id("summarizer-v1").model_units(1).send().await.unwrap();
+    assert_ne!(made.provisioned_model_arn, ARN);
+}
+
+#[tokio::test]
+async fn a_model_without_provisioned_throughput_is_not_sold() {
+    let server = server();
+    let on_demand = FoundationModel {
+        inference_types_supported: vec!["ON_DEMAND".into()],
+        ..FoundationModel::text("amazon.nova-lite-v1:0")
+    };
+    server.seed(&Seed { foundation_models: vec![on_demand], ..Seed::default() }).unwrap();
+    let create = client(&server).create_provisioned_model_throughput().provisioned_model_name("new").model_units(1);
+    assert_eq!(refused(create.model_id("amazon.nova-lite-v1:0").send().await), code(ErrorCode::ValidationException));
+}
+
+#[tokio::test]
+async fn a_quota_counts_what_is_there() {
+    let server = server();
+    let account =
+        AccountSeed { account_id: "123456789012".into(), model_unit_quota: Some(5), ..AccountSeed::default() };
+    server.seed(&Seed { accounts: vec![account], ..Seed::default() }).unwrap();
+    let client = client(&server);
+    let create = |name: &str, units| {
+        let create = client.create_provisioned_model_throughput().provisioned_model_name(name).model_id(NOVA);
+        create.model_units(units).send()
+    };
+    assert_eq!(refused(create("three-and-three", 3).await), code(ErrorCode::ServiceQuotaExceededException));
+    create("three-and-two", 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_of_nobody_is_turned_away_where_the_seed_says_so() {
+    let server = server();
+    server.seed(&Seed { refuse_unknown_access_keys: true, ..Seed::default() }).unwrap();
+    let list = client_of(&server, "NOBODY", "us-east-1").list_provisioned_model_throughputs().send().await;
+    assert_eq!(refused(list), code(ErrorCode::UnrecognizedClientException));
+}
+
+#[tokio::test]
+async fn a_token_is_the_accounts_own() {
+    let server = server();
+    let account =
+        AccountSeed { account_id: "111111111111".into(), access_keys: vec!["OTHER".into()], ..AccountSeed::default() };
+    server.seed(&Seed { accounts: vec![account], ..Seed::default() }).unwrap();
+    let mut arns = Vec::new();
+    for key in ["AKIDEXAMPLE", "OTHER"] {
+        let client = client_of(&server, key, "us-east-1");
+        let create = client.create_provisioned_model_throughput().client_request_token("once").model_units(1);
+        let made = create.provisioned_model_name("new").model_id(NOVA).send().await.unwrap();
+        arns.push(made.provisioned_model_arn);
+    }
+    assert_ne!(arns[0], arns[1]);
+}
+
+#[tokio::test]
+async fn a_custom_model_has_tags_too() {
+    let server = server();
+    let client = client(&server);
+    let tag = Tag::builder().key("team").value("search").build().unwrap();
+    client.tag_resource().resource_arn(V1).tags(tag.clone()).send().await.unwrap();
+    assert_eq!(client.list_tags_for_resource().resource_arn(V1).send().await.unwrap().tags(), [tag]);
+    let nobody = V1.replace("summarizer01", "summarizer09");
+    let list = client.list_tags_for_resource().resource_arn(nobody).send().await;
+    assert_eq!(refused(list), code(ErrorCode::ResourceNotFoundException));
+}
+
+#[tokio::test]
+async fn a_fault_is_for_one_throughput_where_it_names_one() {
+    let server = server();
+    let fault = Fault::on(Operation::GetProvisionedModelThroughput, FaultKind::code("AccessDeniedException"));
+    server.inject(fault.about(ARN));
+    let client = client(&server);
+    let denied = client.get_provisioned_model_throughput().provisioned_model_id(ARN).send().await;
+    assert_eq!(refused(denied), code(ErrorCode::AccessDeniedException));
+    assert_eq!(status(&client, ON_BASE).await, ProvisionedModelStatus::InService);
 }

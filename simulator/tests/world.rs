@@ -7,17 +7,24 @@
     reason = "in a test they report the failure; clippy.toml knows only of functions that are tests themselves"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use bedrock_simulator::{
     Caller, ErrorCode, Operation, Request, Response, Seed, Switches, World, model,
     request::{
-        CommitmentDuration, CreateProvisionedModelThroughput, DeleteProvisionedModelThroughput,
-        GetProvisionedModelThroughput, ListProvisionedModelThroughputs, UpdateProvisionedModelThroughput,
+        CommitmentDuration, CreateProvisionedModelThroughput, DeleteProvisionedModelThroughput, GetCustomModel,
+        GetFoundationModel, GetProvisionedModelThroughput, ListCustomModels, ListFoundationModels,
+        ListProvisionedModelThroughputs, ListTagsForResource, ModelStatus, ProvisionedModelStatus, SortOrder, Tag,
+        TagResource, UntagResource, UpdateProvisionedModelThroughput,
     },
+    response::ProvisionedModelView,
+    switches::{DuplicateName, ReadLag},
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 const ARN: &str = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/summarizer00";
+const MODEL: &str = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:24k/summarizer02";
 
 fn start() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
@@ -42,6 +49,40 @@ fn update(name: Option<&str>, model: Option<&str>) -> Request {
     .into()
 }
 
+/// What somebody does: calls, mostly, and things that happen at AWS.
+#[derive(Clone, Debug)]
+enum Step {
+    Call(Request),
+    FailNextUpdate,
+    RemoveCustomModel(&'static str),
+}
+
+fn tags() -> impl Strategy<Value = Vec<Tag>> {
+    let tag = ("[a-c]{1,2}|aws:x", "[a-z]{0,2}").prop_map(|(key, value)| Tag { key, value });
+    prop::collection::vec(tag, 0..4)
+}
+
+fn list() -> impl Strategy<Value = ListProvisionedModelThroughputs> {
+    use ProvisionedModelStatus::{Creating, Failed, InService, Updating};
+    (
+        prop::option::of(prop::sample::select(vec![Creating, InService, Updating, Failed])),
+        prop::option::of("[a-z0-9]{0,2}"),
+        prop::option::of(0_u32..4),
+        prop::option::of(prop::sample::select(vec![SortOrder::Ascending, SortOrder::Descending])),
+        prop::option::of(-9_i64..60),
+    )
+        .prop_map(|(status_equals, name_contains, max_results, sort_order, after)| {
+            ListProvisionedModelThroughputs {
+                status_equals,
+                name_contains,
+                max_results,
+                sort_order,
+                creation_time_after: after.map(|seconds| start() + SignedDuration::from_secs(seconds)),
+                ..ListProvisionedModelThroughputs::default()
+            }
+        })
+}
+
 fn requests() -> impl Strategy<Value = Request> {
     let ids = prop::sample::select(vec!["summarizer", "chat", "nova-lite", "new-1", "new-2", ARN, "nobody"]);
     let names = prop::sample::select(vec!["summarizer", "new-1", "new-2", "a--b", ""]);
@@ -53,23 +94,25 @@ fn requests() -> impl Strategy<Value = Request> {
         "nobody",
         "a b",
     ]);
+    let arns =
+        prop::sample::select(vec![ARN, MODEL, "arn:aws:bedrock:us-west-2:123456789012:provisioned-model/summarizer00"]);
     let commitments =
         prop::option::of(prop::sample::select(vec![CommitmentDuration::OneMonth, CommitmentDuration::SixMonths]));
-    prop_oneof![
-        (names.clone(), models.clone(), 0_u32..3, commitments, prop::option::of("[a-c]")).prop_map(
-            |(name, model, units, commitment_duration, token)| {
+    let throughputs = prop_oneof![
+        (names.clone(), models.clone(), 0_u32..3, commitments, prop::option::of("[a-c]"), tags()).prop_map(
+            |(name, model, units, commitment_duration, token, tags)| {
                 CreateProvisionedModelThroughput {
                     client_request_token: token,
                     model_units: units,
                     provisioned_model_name: name.to_owned(),
                     model_id: model.to_owned(),
                     commitment_duration,
-                    tags: Vec::new(),
+                    tags,
                 }
                 .into()
             }
         ),
-        (ids.clone(), prop::option::of(names), prop::option::of(models)).prop_map(|(id, name, model)| {
+        (ids.clone(), prop::option::of(names), prop::option::of(models.clone())).prop_map(|(id, name, model)| {
             UpdateProvisionedModelThroughput {
                 provisioned_model_id: id.to_owned(),
                 desired_provisioned_model_name: name.map(str::to_owned),
@@ -79,8 +122,33 @@ fn requests() -> impl Strategy<Value = Request> {
         }),
         ids.clone().prop_map(|id| DeleteProvisionedModelThroughput { provisioned_model_id: id.to_owned() }.into()),
         ids.prop_map(|id| GetProvisionedModelThroughput { provisioned_model_id: id.to_owned() }.into()),
-        Just(ListProvisionedModelThroughputs::default().into()),
-    ]
+        list().prop_map(Request::from),
+    ];
+    let others = prop_oneof![
+        (arns.clone(), tags()).prop_map(|(arn, tags)| TagResource { resource_arn: arn.to_owned(), tags }.into()),
+        (arns.clone(), prop::collection::vec("[a-c]{1,2}", 0..3)).prop_map(|(arn, tag_keys)| UntagResource {
+            resource_arn: arn.to_owned(),
+            tag_keys
+        }
+        .into()),
+        arns.prop_map(|arn| ListTagsForResource { resource_arn: arn.to_owned() }.into()),
+        models.clone().prop_map(|model| GetCustomModel { model_identifier: model.to_owned() }.into()),
+        models.prop_map(|model| GetFoundationModel { model_identifier: model.to_owned() }.into()),
+        prop::option::of(prop::sample::select(vec![ModelStatus::Active, ModelStatus::Failed]))
+            .prop_map(|model_status| ListCustomModels { model_status, ..ListCustomModels::default() }.into()),
+        Just(ListFoundationModels::default().into()),
+    ];
+    prop_oneof![3 => throughputs, 1 => others]
+}
+
+fn steps(most: usize) -> impl Strategy<Value = Vec<(Step, i64)>> {
+    let step = prop_oneof![
+        20 => requests().prop_map(Step::Call),
+        2 => Just(Step::FailNextUpdate),
+        1 => prop::sample::select(vec![MODEL]).prop_map(Step::RemoveCustomModel),
+    ];
+    // A clock that is set by hand can go back.
+    prop::collection::vec((step, -3_i64..20), 1..most)
 }
 
 fn switches() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
@@ -89,55 +157,129 @@ fn switches() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
     prop::collection::vec(one, 0..6)
 }
 
+/// Everything that a list shows, in pages of one size.
+fn walk(world: &mut World, size: u32, now: Timestamp) -> Vec<ProvisionedModelView> {
+    let (mut all, mut next_token) = (Vec::new(), None);
+    loop {
+        let list = ListProvisionedModelThroughputs { max_results: Some(size), next_token, ..Default::default() };
+        match world.call(&caller(), &list.into(), now).unwrap() {
+            Response::ListProvisionedModelThroughputs { next_token: next, provisioned_model_summaries } => {
+                all.extend(provisioned_model_summaries);
+                next_token = next;
+            }
+            other => panic!("{other:?}"),
+        }
+        if next_token.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Every way to read says the same, where none of them lags.
+fn check_reads(world: &mut World, now: Timestamp) {
+    let all = walk(world, 1000, now);
+    assert_eq!(walk(world, 2, now), all, "pages do not change what is listed");
+    for listed in &all {
+        let get = GetProvisionedModelThroughput { provisioned_model_id: listed.provisioned_model_arn.clone() };
+        match world.call(&caller(), &get.into(), now).unwrap() {
+            Response::GetProvisionedModelThroughput(got) => {
+                assert_eq!(ProvisionedModelView { failure_message: None, ..*got }, *listed);
+            }
+            other => panic!("{other:?}"),
+        }
+        let get = GetProvisionedModelThroughput { provisioned_model_id: listed.provisioned_model_name.clone() };
+        match world.call(&caller(), &get.into(), now).unwrap() {
+            Response::GetProvisionedModelThroughput(got) => {
+                assert_eq!(got.provisioned_model_name, listed.provisioned_model_name);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let names: BTreeSet<&str> = all.iter().map(|view| view.provisioned_model_name.as_str()).collect();
+    for name in ["summarizer", "chat", "new-1", "new-2"] {
+        let get = GetProvisionedModelThroughput { provisioned_model_id: name.to_owned() };
+        assert_eq!(world.call(&caller(), &get.into(), now).is_ok(), names.contains(name), "{name}: {all:?}");
+    }
+    assert!(names.len() == all.len() || world.switches.duplicate_name == DuplicateName::Allowed, "{all:?}");
+}
+
+/// An answer keeps to AWS's model, but for the body that a switch leaves empty.
+fn check_answer(operation: Operation, response: &Response) {
+    let replayed = matches!(response, Response::CreateProvisionedModelThroughput { provisioned_model_arn: None });
+    if let Some(body) = response.body().filter(|_| !replayed) {
+        model::check_output(operation, &body).unwrap_or_else(|found| panic!("{operation:?}: {found:?}: {body}"));
+    }
+}
+
 proptest! {
-    /// No call panics; each answer keeps to AWS's model, each refusal to the errors of its operation; names are unique where they
-    /// have to be; and nothing is ever made that was not asked for.
     #[test]
-    fn whatever_is_called_the_answers_keep_to_the_model(
-        turned in switches(),
-        steps in prop::collection::vec((requests(), 0_i64..20), 1..40),
-    ) {
+    fn whatever_is_called_the_answers_keep_to_the_model(turned in switches(), steps in steps(40)) {
         let mut world = world();
         for (name, setting) in turned {
             world.switches.set(name, setting).unwrap();
         }
-        let (mut now, mut made, mut deleted) = (start(), 3, 0);
-        for (request, seconds) in steps {
+        let mut now = start();
+        // Every ARN that was ever there, and whether it still is.
+        let mut there: BTreeMap<String, bool> = world.throughputs(&caller()).map(|one| (one.arn.clone(), true)).collect();
+        for (step, seconds) in steps {
             now += SignedDuration::from_secs(seconds);
-            let before = world.throughputs(&caller()).count();
+            let request = match step {
+                Step::Call(request) => request,
+                Step::FailNextUpdate => {
+                    world.fail_next_update(&caller(), ARN, "no capacity");
+                    continue;
+                }
+                Step::RemoveCustomModel(arn) => {
+                    world.remove_custom_model(arn);
+                    continue;
+                }
+            };
             let operation = request.operation();
+            world.settle(now);
+            let before = world.clone();
             match world.call(&caller(), &request, now) {
                 Ok(response) => {
-                    if let Some(body) = response.body() {
-                        let replayed = matches!(response, Response::CreateProvisionedModelThroughput { provisioned_model_arn: None });
-                        prop_assert!(replayed || model::check_output(operation, &body).is_ok(), "{operation:?}: {body}");
+                    check_answer(operation, &response);
+                    if !operation.mutates() {
+                        prop_assert!(world == before, "{request:?} only reads");
                     }
-                    let after = world.throughputs(&caller()).count();
-                    match operation {
-                        Operation::CreateProvisionedModelThroughput => made += after - before,
-                        Operation::DeleteProvisionedModelThroughput => deleted += before - after,
-                        _ => prop_assert_eq!(after, before),
+                    if let Response::CreateProvisionedModelThroughput { provisioned_model_arn: Some(arn) } = response
+                        && before.throughput(&arn).is_none() && world.throughput(&arn).is_some()
+                    {
+                        prop_assert_eq!(there.insert(arn, true), None, "an ARN is never given out again");
+                    }
+                    if operation == Operation::DeleteProvisionedModelThroughput {
+                        for (arn, is_there) in &mut there {
+                            *is_there &= world.throughput(arn).is_some();
+                        }
                     }
                 }
                 Err(error) => {
-                    let unmodelled = [ErrorCode::ConflictException];
+                    let unmodelled = error.code == ErrorCode::ConflictException;
                     let modelled = model::API.operations[operation.as_str()].errors.iter().any(|known| known.shape == error.code.as_str());
-                    prop_assert!(modelled || unmodelled.contains(&error.code), "{operation:?}: {error}");
-                    prop_assert_eq!(world.throughputs(&caller()).count(), before);
+                    prop_assert!(modelled || unmodelled, "{operation:?}: {error}");
+                    prop_assert!(world == before, "{request:?} was refused with {error} and changed something");
                 }
             }
-            prop_assert_eq!(world.throughputs(&caller()).count(), made - deleted);
+            // Nothing is made but by Create, and nothing goes but by Delete.
+            let present: Vec<&String> = there.iter().filter(|(_, there)| **there).map(|(arn, _)| arn).collect();
+            prop_assert_eq!(world.throughputs(&caller()).map(|one| &one.arn).collect::<Vec<_>>(), present);
+            if world.switches.read_lag == ReadLag::None {
+                check_reads(&mut world, now);
+            }
         }
     }
 
     /// The same calls at the same times come out the same.
     #[test]
-    fn a_world_can_be_repeated(steps in prop::collection::vec((requests(), 0_i64..20), 1..20)) {
+    fn a_world_can_be_repeated(steps in steps(20)) {
         let (mut one, mut other, mut now) = (world(), world(), start());
-        for (request, seconds) in steps {
+        for (step, seconds) in steps {
             now += SignedDuration::from_secs(seconds);
-            prop_assert_eq!(one.call(&caller(), &request, now), other.call(&caller(), &request, now));
-            prop_assert_eq!(&one, &other);
+            if let Step::Call(request) = step {
+                prop_assert_eq!(one.call(&caller(), &request, now), other.call(&caller(), &request, now));
+                prop_assert_eq!(&one, &other);
+            }
         }
     }
 }
@@ -166,18 +308,6 @@ fn a_failed_update_takes_every_form_that_a_switch_gives_it() {
         world.fail_next_update(&caller(), ARN, "no capacity");
         let (_, status, model, message) = after(&mut world, &update(None, Some("summarizer-v2")), 60);
         assert_eq!((status.as_str(), model.as_str(), message.is_some()), expected);
-    }
-}
-
-#[test]
-fn a_rename_is_at_once_or_through_updating() {
-    for (setting, during) in [("AtOnce", ("renamed", "InService")), ("ThroughUpdating", ("summarizer", "Updating"))] {
-        let mut world = world();
-        world.switches.set("rename", setting).unwrap();
-        let (name, status, ..) = after(&mut world, &update(Some("renamed"), None), 0);
-        assert_eq!((name.as_str(), status.as_str()), during, "{setting}");
-        let (name, status, ..) = after(&mut world, &update(Some("renamed"), None), 60);
-        assert_eq!((name.as_str(), status.as_str()), ("renamed", "InService"), "{setting}");
     }
 }
 
@@ -220,51 +350,109 @@ fn the_way_back_from_a_variant_of_the_base_model_is_no_other() {
 }
 
 #[test]
-fn the_errors_that_aws_leaves_open_follow_their_switches() {
-    let code = |switch: &str, setting: &str, prepare: &dyn Fn(&mut World), request: Request| {
+fn a_name_that_was_given_up_is_free() {
+    for setting in ["AtOnce", "ThroughUpdating"] {
         let mut world = world();
-        world.switches.set(switch, setting).unwrap();
-        prepare(&mut world);
-        world.call(&caller(), &request, start()).map(|_| "done").map_err(|error| error.code.as_str())
-    };
-    let nothing = |_: &mut World| {};
-    let busy = |world: &mut World| {
-        world.call(&caller(), &update(None, Some("summarizer-v2")), start()).unwrap();
-    };
-    let rename = || update(Some("renamed"), None);
-    for setting in ["ValidationException", "ConflictException"] {
-        assert_eq!(code("busyError", setting, &busy, rename()), Err(setting));
-        assert_eq!(code("duplicateName", setting, &nothing, update(Some("chat"), None)), Err(setting));
+        world.switches.set("rename", setting).unwrap();
+        world.call(&caller(), &update(Some("renamed"), None), start()).unwrap();
+        let later = start() + SignedDuration::from_secs(60);
+        let other = UpdateProvisionedModelThroughput {
+            provisioned_model_id: "chat".into(),
+            desired_provisioned_model_name: Some("summarizer".into()),
+            desired_model_id: None,
+        };
+        assert_eq!(
+            world.call(&caller(), &other.into(), later),
+            Ok(Response::UpdateProvisionedModelThroughput),
+            "{setting}"
+        );
     }
-    assert_eq!(code("duplicateName", "Allowed", &nothing, update(Some("chat"), None)), Ok("done"));
-    for setting in ["ResourceNotFoundException", "ValidationException"] {
-        assert_eq!(code("missingModel", setting, &nothing, update(None, Some("nobody"))), Err(setting));
-    }
-    for setting in ["ResourceNotFoundException", "ValidationException", "AccessDeniedException"] {
-        let foreign = GetProvisionedModelThroughput { provisioned_model_id: ARN.replace("us-east-1", "us-west-2") };
-        assert_eq!(code("foreignArn", setting, &nothing, foreign.into()), Err(setting));
-    }
-    assert_eq!(code("noOpUpdate", "Accepted", &nothing, update(Some("summarizer"), None)), Ok("done"));
-    assert_eq!(code("noOpUpdate", "Refused", &nothing, update(Some("summarizer"), None)), Err("ValidationException"));
 }
 
 #[test]
-fn a_commitment_is_renewed_or_ends() {
-    for (setting, held) in [("Renews", true), ("Ends", false)] {
-        let mut world = world();
-        world.switches.set("commitmentEnd", setting).unwrap();
+fn a_name_that_another_gets_when_its_update_ends_is_taken() {
+    let mut world = world();
+    world.switches.set("rename", "ThroughUpdating").unwrap();
+    world.call(&caller(), &update(Some("wanted"), None), start()).unwrap();
+    let other = UpdateProvisionedModelThroughput {
+        provisioned_model_id: "chat".into(),
+        desired_provisioned_model_name: Some("wanted".into()),
+        desired_model_id: None,
+    };
+    let refused = world.call(&caller(), &other.into(), start()).map_err(|error| error.code);
+    assert_eq!(refused.err(), Some(ErrorCode::ValidationException));
+}
+
+#[test]
+fn what_was_seeded_as_updating_can_be_finished() {
+    let mut world = world();
+    let mut throughput = world.throughput(ARN).unwrap().clone();
+    throughput.status = ProvisionedModelStatus::Updating;
+    throughput.desired_model_arn = MODEL.into();
+    throughput.note(start());
+    world.put_throughput(&caller(), throughput.clone());
+    world.settle(start() + SignedDuration::from_hours(1));
+    assert_eq!(world.throughput(ARN).unwrap().status, ProvisionedModelStatus::Updating, "it stays so");
+    throughput.finish(start());
+    world.put_throughput(&caller(), throughput);
+    world.settle(start());
+    let finished = world.throughput(ARN).unwrap();
+    assert_eq!((finished.status, finished.model_arn.as_str()), (ProvisionedModelStatus::InService, MODEL));
+}
+
+#[test]
+fn an_arn_that_a_seed_gave_out_is_not_made() {
+    let mut world = world();
+    let create = |name: &str| -> Request {
+        CreateProvisionedModelThroughput {
+            client_request_token: None,
+            model_units: 1,
+            provisioned_model_name: name.into(),
+            model_id: "summarizer-v1".into(),
+            commitment_duration: None,
+            tags: Vec::new(),
+        }
+        .into()
+    };
+    let made = |response| match response {
+        Ok(Response::CreateProvisionedModelThroughput { provisioned_model_arn: Some(arn) }) => arn,
+        other => panic!("{other:?}"),
+    };
+    let next = made(world.clone().call(&caller(), &create("probe"), start()));
+    let seeded = Seed {
+        provisioned_models: vec![
+            bedrock_simulator::seed::ProvisionedModelSeed::new("seeded", "summarizer-v1").arn(&next),
+        ],
+        ..Seed::default()
+    };
+    seeded.plant(&mut world, &mut bedrock_simulator::auth::AccessKeys::default(), start()).unwrap();
+    assert_ne!(made(world.call(&caller(), &create("new"), start())), next);
+}
+
+#[test]
+fn govcloud_serves_custom_models_without_a_commitment() {
+    let gov = Caller::new("123456789012", "us-gov-west-1");
+    let mut world = world();
+    let seed = Seed {
+        custom_models: vec![bedrock_simulator::seed::CustomModelSeed {
+            region: Some(gov.region.clone()),
+            ..bedrock_simulator::seed::CustomModelSeed::new("tuned", "amazon.nova-lite-v1:0:24k")
+        }],
+        ..Seed::default()
+    };
+    seed.plant(&mut world, &mut bedrock_simulator::auth::AccessKeys::default(), start()).unwrap();
+    let mut create = |model: &str, commitment_duration| {
         let create = CreateProvisionedModelThroughput {
             client_request_token: None,
             model_units: 1,
-            provisioned_model_name: "committed".into(),
-            model_id: "summarizer-v1".into(),
-            commitment_duration: Some(CommitmentDuration::OneMonth),
+            provisioned_model_name: "new".into(),
+            model_id: model.into(),
+            commitment_duration,
             tags: Vec::new(),
         };
-        world.call(&caller(), &create.into(), start()).unwrap();
-        let later = start() + SignedDuration::from_hours(24 * 40);
-        let delete = DeleteProvisionedModelThroughput { provisioned_model_id: "committed".into() };
-        let error = world.call(&caller(), &delete.into(), later).err().map(|error| error.code);
-        assert_eq!(error, held.then_some(ErrorCode::ConflictException), "{setting}");
-    }
+        world.call(&gov, &create.into(), start()).map(|_| ()).map_err(|error| error.code)
+    };
+    assert_eq!(create("amazon.nova-lite-v1:0:24k", None), Err(ErrorCode::ValidationException));
+    assert_eq!(create("tuned", Some(CommitmentDuration::OneMonth)), Err(ErrorCode::ValidationException));
+    assert_eq!(create("tuned", None), Ok(()));
 }

@@ -36,6 +36,13 @@ pub struct CustomModel {
     pub creation_time: Timestamp,
 }
 
+/// The name of the foundation model in the ARN of a custom model, without its version and variant: the only name of the form that the
+/// API has for it.
+fn base_model_name(arn: &str) -> &str {
+    let id = arn.split('/').nth(1).unwrap_or(arn);
+    id.split(':').next().unwrap_or(id)
+}
+
 impl World {
     pub(super) fn get_custom_model(&self, caller: &Caller, input: &GetCustomModel) -> Result<Response, ApiError> {
         let identifier = &input.model_identifier;
@@ -103,23 +110,18 @@ impl World {
         }
         let size = max_results.unwrap_or(self.settings.page_size);
         let (models, next_token) = page(models, |model| &model.arn, size, next_token.as_deref())?;
-        let model_summaries = models.into_iter().map(|model| self.summary(caller, model)).collect();
+        let model_summaries = models.into_iter().map(|model| Self::summary(caller, model)).collect();
         Ok(Response::ListCustomModels { next_token, model_summaries })
     }
 
-    fn summary(&self, caller: &Caller, model: &CustomModel) -> CustomModelSummary {
+    fn summary(caller: &Caller, model: &CustomModel) -> CustomModelSummary {
         let CustomModel { arn, name, base_model_arn, status, failure_message: _, customization_type, creation_time } =
             model.clone();
-        let base = self.custom_model(caller, &base_model_arn).map(|base| base.name.clone());
-        let base = base.or_else(|| {
-            let id = foundation_models::id_in(&base_model_arn)?;
-            self.foundation_model(id).map(|model| model.model_name.clone())
-        });
         CustomModelSummary {
+            base_model_name: base_model_name(&arn).to_owned(),
             model_arn: arn,
             model_name: name,
             creation_time,
-            base_model_name: base.unwrap_or_else(|| base_model_arn.clone()),
             base_model_arn,
             customization_type,
             owner_account_id: caller.account.clone(),

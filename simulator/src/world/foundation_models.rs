@@ -15,9 +15,9 @@ use crate::{
 #[allow(missing_docs, reason = "the members are AWS's own")]
 pub struct FoundationModel {
     pub model_id: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub model_name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub provider_name: String,
     #[serde(default)]
     pub input_modalities: Vec<String>,
@@ -65,7 +65,7 @@ impl FoundationModel {
         let provider = model_id.split('.').next().unwrap_or_default();
         Self {
             model_id: model_id.to_owned(),
-            model_name: model_id.split_once('.').map_or(model_id, |(_, name)| name).to_owned(),
+            model_name: product(model_id).chars().take(LONGEST_NAME).collect(),
             provider_name: provider.to_owned(),
             input_modalities: vec!["TEXT".to_owned()],
             output_modalities: vec!["TEXT".to_owned()],
@@ -84,6 +84,19 @@ impl FoundationModel {
 
     fn view(&self, caller: &Caller) -> FoundationModelView {
         FoundationModelView { model_arn: caller.foundation_model_arn(&self.model_id), model: self.clone() }
+    }
+}
+
+/// The longest name that the API has for a model (its shape `BrandedName`).
+const LONGEST_NAME: usize = 20;
+
+/// What the id of a model calls it, without provider, version and variant.
+fn product(model_id: &str) -> &str {
+    let name = model_id.split_once('.').map_or(model_id, |(_, name)| name);
+    let name = name.split(':').next().unwrap_or(name);
+    match name.rsplit_once("-v") {
+        Some((product, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => product,
+        Some(_) | None => name,
     }
 }
 

@@ -1,11 +1,15 @@
-//! Provisioned throughput, from Create to Delete.
+//! The calls about provisioned throughput, from Create to Delete.
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use jiff::Timestamp;
 
-use super::{Caller, Token, Version, World, earlier, foundation_models, later, page::page, tags};
+use super::{
+    Caller, ProvisionedModel, Token, Version, World, earlier, foundation_models, later,
+    page::page,
+    provisioned_model::{Work, as_of, days},
+    tags,
+};
 use crate::{
     error::{ApiError, ErrorCode},
     request::{
@@ -14,209 +18,11 @@ use crate::{
         UpdateProvisionedModelThroughput,
     },
     response::{ProvisionedModelView, Response},
-    settings::Settings,
     switches::{
-        BusyError, CommitmentEnd, CommittedError, CustomToBase, DefaultOrder, DeleteWhileCreating, DuplicateName,
-        FailedUpdateModel, FailedUpdateStatus, LastModified, MissingModel, NameAfterFailedUpdate, NameWhileUpdating,
-        NoOpUpdate, ReadLag, Rename, SameBase, Switches, TokenReplay, UpdateWhileCreating, UpdateWhileFailed,
+        BusyError, CommittedError, CustomToBase, DefaultOrder, DeleteWhileCreating, DuplicateName, MissingModel,
+        NameWhileUpdating, NoOpUpdate, ReadLag, Rename, SameBase, TokenReplay, UpdateWhileCreating, UpdateWhileFailed,
     },
 };
-
-/// How many earlier states are kept for reads that lag.
-const VERSIONS: usize = 32;
-
-/// A provisioned throughput.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ProvisionedModel {
-    /// Its ARN, which stays.
-    pub arn: String,
-    /// Its name, which can change.
-    pub name: String,
-    /// The model that is served.
-    pub model_arn: String,
-    /// The model that is on the way, or the served one.
-    pub desired_model_arn: String,
-    /// The foundation model that the served model is made from.
-    pub foundation_model_arn: String,
-    /// Model units.
-    pub model_units: u32,
-    /// Its status.
-    pub status: ProvisionedModelStatus,
-    /// Why it failed.
-    pub failure_message: Option<String>,
-    /// The commitment.
-    pub commitment_duration: Option<CommitmentDuration>,
-    /// When the commitment ends.
-    pub commitment_expiration_time: Option<Timestamp>,
-    /// When it was made.
-    pub creation_time: Timestamp,
-    /// When it was last changed.
-    pub last_modified_time: Timestamp,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
-    pub(super) work: Option<Work>,
-    pub(super) versions: Vec<Version>,
-}
-
-/// What a throughput is busy with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Work {
-    ends: Timestamp,
-    /// The name that it has at the end.
-    name: Option<String>,
-    /// The name that it had before, where the new one is shown already.
-    name_before: Option<String>,
-    /// The foundation model of the model that it has at the end.
-    foundation: Option<String>,
-    /// The message with which it fails.
-    fails: Option<String>,
-}
-
-impl ProvisionedModel {
-    /// A throughput that serves `model_arn`, and has done so since `time`.
-    #[must_use]
-    pub fn in_service(arn: &str, name: &str, model_arn: &str, foundation_model_arn: &str, time: Timestamp) -> Self {
-        let mut throughput = Self {
-            arn: arn.to_owned(),
-            name: name.to_owned(),
-            model_arn: model_arn.to_owned(),
-            desired_model_arn: model_arn.to_owned(),
-            foundation_model_arn: foundation_model_arn.to_owned(),
-            model_units: 1,
-            status: ProvisionedModelStatus::InService,
-            failure_message: None,
-            commitment_duration: None,
-            commitment_expiration_time: None,
-            creation_time: time,
-            last_modified_time: time,
-            tags: BTreeMap::new(),
-            work: None,
-            versions: Vec::new(),
-        };
-        throughput.note(time);
-        throughput
-    }
-
-    /// Keeps the present state for reads that lag. To be called after every change from outside; what was kept of the same time or a
-    /// later one no longer counts.
-    pub fn note(&mut self, since: Timestamp) {
-        let view = Some(self.view());
-        self.versions.retain(|version| version.since < since);
-        self.versions.push(Version { since, view });
-        if self.versions.len() > VERSIONS {
-            // The oldest; there are more than one.
-            self.versions.remove(0);
-        }
-    }
-
-    /// The work that is under way ends now.
-    pub fn finish(&mut self, now: Timestamp) {
-        match &mut self.work {
-            Some(work) => work.ends = now,
-            None if self.status == ProvisionedModelStatus::Creating => {
-                self.work = Some(Work { ends: now, name: None, name_before: None, foundation: None, fails: None });
-            }
-            None => {}
-        }
-    }
-
-    fn view(&self) -> ProvisionedModelView {
-        ProvisionedModelView {
-            provisioned_model_name: self.name.clone(),
-            provisioned_model_arn: self.arn.clone(),
-            model_arn: self.model_arn.clone(),
-            desired_model_arn: self.desired_model_arn.clone(),
-            foundation_model_arn: self.foundation_model_arn.clone(),
-            model_units: self.model_units,
-            desired_model_units: self.model_units,
-            status: self.status,
-            creation_time: self.creation_time,
-            last_modified_time: self.last_modified_time,
-            failure_message: self.failure_message.clone(),
-            commitment_duration: self.commitment_duration,
-            commitment_expiration_time: self.commitment_expiration_time,
-        }
-    }
-
-    pub(super) fn settle(&mut self, now: Timestamp, switches: &Switches, _: &Settings) {
-        if let Some(Work { ends, .. }) = self.work
-            && ends <= now
-            && let Some(work) = self.work.take()
-        {
-            self.end(work, switches);
-        }
-        self.renew(now, switches);
-    }
-
-    fn end(&mut self, Work { ends, name, name_before, foundation, fails }: Work, switches: &Switches) {
-        let creating = self.status == ProvisionedModelStatus::Creating;
-        match (fails, creating) {
-            (None, _) => {
-                self.status = ProvisionedModelStatus::InService;
-                self.failure_message = None;
-                self.model_arn.clone_from(&self.desired_model_arn);
-                if let Some(name) = name {
-                    self.name = name;
-                }
-                if let Some(foundation) = foundation {
-                    self.foundation_model_arn = foundation;
-                }
-            }
-            (Some(message), true) => {
-                self.status = ProvisionedModelStatus::Failed;
-                self.failure_message = Some(message);
-            }
-            (Some(message), false) => {
-                let (status, message) = match switches.failed_update_status {
-                    FailedUpdateStatus::Failed => (ProvisionedModelStatus::Failed, Some(message)),
-                    FailedUpdateStatus::InServiceWithMessage => (ProvisionedModelStatus::InService, Some(message)),
-                    FailedUpdateStatus::InServiceSilently => (ProvisionedModelStatus::InService, None),
-                };
-                (self.status, self.failure_message) = (status, message);
-                match switches.failed_update_model {
-                    FailedUpdateModel::RolledBack => self.desired_model_arn.clone_from(&self.model_arn),
-                    FailedUpdateModel::KeepsDesired => {}
-                }
-                match (switches.name_after_failed_update, name_before, name) {
-                    (NameAfterFailedUpdate::Old, Some(before), _) => self.name = before,
-                    (NameAfterFailedUpdate::New, _, Some(name)) => self.name = name,
-                    (NameAfterFailedUpdate::Old, None, _) | (NameAfterFailedUpdate::New, _, None) => {}
-                }
-            }
-        }
-        match switches.last_modified {
-            LastModified::BeginAndEnd => self.last_modified_time = ends,
-            LastModified::BeginOnly => {}
-        }
-        self.note(ends);
-    }
-
-    fn renew(&mut self, now: Timestamp, switches: &Switches) {
-        let (Some(term), Some(mut end)) = (self.commitment_duration, self.commitment_expiration_time) else { return };
-        if end > now || switches.commitment_end == CommitmentEnd::Ends {
-            return;
-        }
-        while end <= now && end < Timestamp::MAX {
-            end = later(end, days(term));
-        }
-        self.commitment_expiration_time = Some(end);
-        self.note(now);
-    }
-
-    fn committed(&self, now: Timestamp) -> Option<Timestamp> {
-        self.commitment_expiration_time.filter(|end| *end > now)
-    }
-}
-
-fn days(term: CommitmentDuration) -> SignedDuration {
-    SignedDuration::from_hours(24 * i64::try_from(term.days()).unwrap_or(i64::MAX / 24))
-}
-
-/// What a lagging read shows.
-fn as_of(versions: &[Version], moment: Timestamp) -> Option<&ProvisionedModelView> {
-    versions.iter().rev().find(|version| version.since <= moment).and_then(|version| version.view.as_ref())
-}
 
 impl World {
     pub(super) fn create(
@@ -246,13 +52,17 @@ impl World {
         }
         self.name_is_free(caller, provisioned_model_name, None)?;
         let (model_arn, foundation_model_arn) = self.usable_model(caller, model_id)?;
+        is_sold(caller, &model_arn, *commitment_duration)?;
         self.within_quota(caller, *model_units, &foundation_model_arn)?;
-        let arn = caller.arn(&format!("provisioned-model/{}", self.make_id()));
+        let made = self.made;
+        let arn = self.make_arn(caller, "provisioned-model");
+        // A refused call leaves nothing behind, not even a number that was used up.
+        let tags = tags::merged(&BTreeMap::new(), wanted_tags, &arn).inspect_err(|_| self.made = made)?;
         let mut throughput =
             ProvisionedModel::in_service(&arn, provisioned_model_name, &model_arn, &foundation_model_arn, now);
         throughput.versions.clear();
         throughput.model_units = *model_units;
-        throughput.tags = tags::merged(&BTreeMap::new(), wanted_tags, &arn)?;
+        throughput.tags = tags;
         throughput.commitment_duration = *commitment_duration;
         throughput.commitment_expiration_time = commitment_duration.map(|term| later(now, days(term)));
         throughput.status = ProvisionedModelStatus::Creating;
@@ -264,7 +74,7 @@ impl World {
         if let Some(token) = token {
             region.tokens.insert(token.clone(), Token { arn: arn.clone(), used: now });
         }
-        region.throughputs.insert(arn.clone(), throughput);
+        region.throughputs.insert(throughput);
         self.settle(now);
         Ok(Response::CreateProvisionedModelThroughput { provisioned_model_arn: Some(arn) })
     }
@@ -280,13 +90,16 @@ impl World {
             ReadLag::Get | ReadLag::Both => true,
             ReadLag::None | ReadLag::List => false,
         };
+        if !lags {
+            let view = self.find(caller, id)?.view();
+            return Ok(Response::GetProvisionedModelThroughput(Box::new(view)));
+        }
         if id.starts_with("arn:") {
             self.is_here(caller, id)?;
         }
-        self.views(caller, lags, now)
-            .into_iter()
+        self.shown(caller, now)
             .find(|view| view.provisioned_model_arn == *id || view.provisioned_model_name == *id)
-            .map(|view| Response::GetProvisionedModelThroughput(Box::new(view)))
+            .map(|view| Response::GetProvisionedModelThroughput(Box::new(view.clone())))
             .ok_or_else(|| missing(id))
     }
 
@@ -311,7 +124,11 @@ impl World {
             ReadLag::List | ReadLag::Both => true,
             ReadLag::None | ReadLag::Get => false,
         };
-        let mut views = self.views(caller, lags, now);
+        let mut views: Vec<ProvisionedModelView> = if lags {
+            self.shown(caller, now).cloned().collect()
+        } else {
+            self.throughputs(caller).map(ProvisionedModel::view).collect()
+        };
         views.retain(|view| {
             creation_time_after.is_none_or(|after| view.creation_time > after)
                 && creation_time_before.is_none_or(|before| view.creation_time < before)
@@ -340,8 +157,8 @@ impl World {
     ) -> Result<Response, ApiError> {
         let UpdateProvisionedModelThroughput { provisioned_model_id, desired_provisioned_model_name, desired_model_id } =
             input;
-        let throughput = self.find(caller, provisioned_model_id)?.clone();
-        self.is_idle(&throughput)?;
+        let throughput = self.find(caller, provisioned_model_id)?;
+        self.is_idle(throughput)?;
         let name = desired_provisioned_model_name.as_ref().filter(|name| **name != throughput.name);
         if let Some(name) = name {
             self.name_is_free(caller, name, Some(&throughput.arn))?;
@@ -349,7 +166,7 @@ impl World {
         let model = desired_model_id.as_ref().map(|id| self.usable_model(caller, id)).transpose()?;
         let model = model.filter(|(arn, _)| *arn != throughput.model_arn || *arn != throughput.desired_model_arn);
         if let Some((arn, foundation)) = &model {
-            self.may_move(&throughput, arn, foundation)?;
+            self.may_move(throughput, arn, foundation)?;
         }
         if name.is_none() && model.is_none() {
             match self.switches.no_op_update {
@@ -360,34 +177,29 @@ impl World {
                 NoOpUpdate::ThroughUpdating => {}
             }
         }
-        let (switches, updating) = (self.switches, self.settings.updating_seconds.duration());
+        let arn = throughput.arn.clone();
+        let (switches, ends) = (self.switches, later(now, self.settings.updating_seconds.duration()));
         let region = self.region_mut(caller);
-        let Some(kept) = region.throughputs.get_mut(&throughput.arn) else { return Err(missing(&throughput.arn)) };
         let at_once = model.is_none() && name.is_some() && switches.rename == Rename::AtOnce;
-        kept.last_modified_time = now;
-        if at_once {
-            // The name alone: whatever else it is busy with, or was, stays.
-            if let Some(name) = name {
-                kept.name.clone_from(name);
+        let fails = if at_once { None } else { region.failing_updates.remove(&arn) };
+        region.throughputs.change(&arn, |kept| {
+            kept.last_modified_time = now;
+            let late = !at_once
+                && (switches.name_while_updating == NameWhileUpdating::Old
+                    || (model.is_none() && switches.rename == Rename::ThroughUpdating));
+            let (name, late_name) = if late { (None, name) } else { (name, None) };
+            let name_before = name.map(|name| std::mem::replace(&mut kept.name, name.clone()));
+            if !at_once {
+                kept.status = ProvisionedModelStatus::Updating;
+                kept.failure_message = None;
+                let (model_arn, foundation) = model.unzip();
+                if let Some(arn) = model_arn {
+                    kept.desired_model_arn = arn;
+                }
+                kept.work = Some(Work { ends, name: late_name.cloned(), name_before, foundation, fails });
             }
-        } else {
-            let late = switches.name_while_updating == NameWhileUpdating::Old
-                || (model.is_none() && switches.rename == Rename::ThroughUpdating);
-            let name_before = name.filter(|_| !late).map(|_| kept.name.clone());
-            if let Some(name) = name.filter(|_| !late) {
-                kept.name.clone_from(name);
-            }
-            kept.status = ProvisionedModelStatus::Updating;
-            kept.failure_message = None;
-            let (model_arn, foundation) = model.unzip();
-            if let Some(arn) = model_arn {
-                kept.desired_model_arn = arn;
-            }
-            let fails = region.failing_updates.remove(&throughput.arn);
-            let name = name.filter(|_| late).cloned();
-            kept.work = Some(Work { ends: later(now, updating), name, name_before, foundation, fails });
-        }
-        kept.note(now);
+            kept.note(now);
+        });
         self.settle(now);
         Ok(Response::UpdateProvisionedModelThroughput)
     }
@@ -439,23 +251,24 @@ impl World {
         }
     }
 
-    fn views(&self, caller: &Caller, lags: bool, now: Timestamp) -> Vec<ProvisionedModelView> {
-        let Some(region) = self.region(caller) else { return Vec::new() };
-        if !lags {
-            return region.throughputs.values().map(ProvisionedModel::view).collect();
-        }
+    /// What reads that lag show.
+    fn shown(&self, caller: &Caller, now: Timestamp) -> impl Iterator<Item = &ProvisionedModelView> {
         let moment = earlier(now, self.settings.read_lag_seconds.duration());
-        let there = region.throughputs.values().map(|throughput| throughput.versions.as_slice());
-        let gone = region.deleted.values().map(Vec::as_slice);
-        there.chain(gone).filter_map(|versions| as_of(versions, moment)).cloned().collect()
+        self.region(caller).into_iter().flat_map(move |region| {
+            let there = region.throughputs.iter().map(|throughput| throughput.versions.as_slice());
+            let gone = region.deleted.values().map(Vec::as_slice);
+            there.chain(gone).filter_map(move |versions| as_of(versions, moment))
+        })
     }
 
     fn find(&self, caller: &Caller, id: &str) -> Result<&ProvisionedModel, ApiError> {
         if id.starts_with("arn:") {
             self.is_here(caller, id)?;
         }
-        let by_arn = self.region(caller).and_then(|region| region.throughputs.get(id));
-        by_arn.or_else(|| self.throughputs(caller).find(|throughput| throughput.name == id)).ok_or_else(|| missing(id))
+        let throughputs = self.region(caller).map(|region| &region.throughputs);
+        throughputs
+            .and_then(|throughputs| throughputs.get(id).or_else(|| throughputs.named(id)))
+            .ok_or_else(|| missing(id))
     }
 
     /// "You can't update or delete a Provisioned Throughput while its status is Updating" (user guide).
@@ -482,8 +295,8 @@ impl World {
     }
 
     fn name_is_free(&self, caller: &Caller, name: &str, except: Option<&str>) -> Result<(), ApiError> {
-        let mut others = self.throughputs(caller).filter(|other| Some(other.arn.as_str()) != except);
-        if !others.any(|other| other.name == name) {
+        let holders = self.region(caller).into_iter().flat_map(|region| region.throughputs.claiming(name));
+        if !holders.into_iter().any(|holder| Some(holder.arn.as_str()) != except) {
             return Ok(());
         }
         let code = match self.switches.duplicate_name {
@@ -538,7 +351,11 @@ impl World {
     /// `UpdateProvisionedModelThroughput`).
     fn may_move(&self, throughput: &ProvisionedModel, to: &str, foundation: &str) -> Result<(), ApiError> {
         let on_base = foundation_models::id_in(&throughput.model_arn).is_some();
-        if on_base && !self.came_from_custom(throughput) {
+        let may_go_back = match self.switches.custom_to_base {
+            CustomToBase::OneWay => false,
+            CustomToBase::CanGoBack => throughput.was_on_custom_model,
+        };
+        if on_base && !may_go_back {
             return Err(ApiError::validation(format!(
                 "The model of provisioned throughput {} can not be changed, because it is associated with a base model.",
                 throughput.name
@@ -563,21 +380,6 @@ impl World {
         )))
     }
 
-    /// Whether a throughput on a base model may go back, because it was on a custom model before.
-    fn came_from_custom(&self, throughput: &ProvisionedModel) -> bool {
-        let was_custom = || {
-            throughput
-                .versions
-                .iter()
-                .filter_map(|version| version.view.as_ref())
-                .any(|view| foundation_models::id_in(&view.model_arn).is_none())
-        };
-        match self.switches.custom_to_base {
-            CustomToBase::OneWay => false,
-            CustomToBase::CanGoBack => was_custom(),
-        }
-    }
-
     fn within_quota(&self, caller: &Caller, model_units: u32, foundation: &str) -> Result<(), ApiError> {
         let Some(quota) = self.quotas.get(&caller.account) else { return Ok(()) };
         let used: u32 = self.throughputs(caller).map(|throughput| throughput.model_units).fold(0, u32::saturating_add);
@@ -593,6 +395,23 @@ impl World {
             )
         };
         Err(ApiError::new(ErrorCode::ServiceQuotaExceededException, message))
+    }
+}
+
+/// In GovCloud only custom models are served, and without a commitment (user guide, supported regions and models).
+fn is_sold(caller: &Caller, model_arn: &str, commitment: Option<CommitmentDuration>) -> Result<(), ApiError> {
+    if caller.partition() != "aws-us-gov" {
+        return Ok(());
+    }
+    let region = &caller.region;
+    if foundation_models::id_in(model_arn).is_some() {
+        return Err(ApiError::validation(format!(
+            "Only custom models can be provisioned in {region}, not {model_arn}."
+        )));
+    }
+    match commitment {
+        Some(_) => Err(ApiError::validation(format!("There is no commitment in {region}."))),
+        None => Ok(()),
     }
 }
 

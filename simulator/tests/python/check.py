@@ -1,5 +1,6 @@
 """boto3 and the AWS CLI against the simulator, unchanged. The address is the first argument."""
 
+import datetime
 import json
 import os
 import subprocess
@@ -107,9 +108,63 @@ def with_boto3():
     refused("ResourceNotFoundException", bedrock.get_provisioned_model_throughput, provisionedModelId=arn)
 
 
+def filters_of_boto3():
+    names = lambda **filters: sorted(
+        one["provisionedModelName"] for one in bedrock.list_provisioned_model_throughputs(**filters)["provisionedModelSummaries"]
+    )
+    hour = datetime.timedelta(hours=1)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert names(creationTimeAfter=now - hour) == ["chat", "nova-lite", "summarizer"]
+    assert names(creationTimeAfter=now + hour) == []
+    assert names(creationTimeBefore=now - hour) == []
+    assert names(modelArnEquals=NOVA_ARN) == ["nova-lite"]
+    assert names(nameContains="chat", sortBy="CreationTime") == ["chat"]
+    assert names(statusEquals="Failed") == []
+    assert type(get("chat")["creationTime"]) is datetime.datetime
+
+
+def refusals_of_boto3():
+    create = bedrock.create_provisioned_model_throughput
+    update = bedrock.update_provisioned_model_throughput
+    made = [create(provisionedModelName="once", modelId=NOVA, modelUnits=1, clientRequestToken="once") for _ in range(2)]
+    assert made[0]["provisionedModelArn"] == made[1]["provisionedModelArn"]
+    wait_until("InService", "once")
+    refused("ValidationException", create, provisionedModelName="chat", modelId=NOVA, modelUnits=1)
+    refused("ValidationException", create, provisionedModelName="a--b", modelId=NOVA, modelUnits=1)
+    refused("ValidationException", update, provisionedModelId="once", desiredModelId="summarizer-v1")
+    refused("ResourceNotFoundException", update, provisionedModelId="summarizer", desiredModelId="nobody")
+    tags = [{"key": f"k{number}", "value": ""} for number in range(51)]
+    many = refused("TooManyTagsException", bedrock.tag_resource, resourceARN=made[0]["provisionedModelArn"], tags=tags)
+    assert many["resourceName"] == made[0]["provisionedModelArn"], many
+    committed = create(provisionedModelName="committed", modelId=NOVA, modelUnits=1, commitmentDuration="OneMonth")
+    wait_until("InService", "committed")
+    assert get("committed")["commitmentExpirationTime"] > datetime.datetime.now(datetime.timezone.utc)
+    held = refused("ConflictException", bedrock.delete_provisioned_model_throughput, provisionedModelId=committed["provisionedModelArn"])
+    assert held["ResponseMetadata"]["HTTPStatusCode"] == 400, held
+    quota = {"accounts": [{"accountId": "123456789012", "modelUnitQuota": 0}]}
+    control("POST", "seed", quota)
+    refused("ServiceQuotaExceededException", create, provisionedModelName="more", modelId=NOVA, modelUnits=1)
+    quota["accounts"][0]["modelUnitQuota"] = None
+    control("POST", "seed", quota)
+    control("PUT", "switches", {"commitmentEnd": "Ends"})
+    control("POST", "clock", {"advanceSeconds": 31 * 24 * 3600})
+    for name in ("once", "committed"):
+        bedrock.delete_provisioned_model_throughput(provisionedModelId=name)
+
+
+def retries_of_boto3():
+    patient = boto3.client("bedrock", config=Config(retries={"mode": "standard", "total_max_attempts": 2}))
+    for fault in ({"kind": "error", "code": "ThrottlingException"}, {"kind": "droppedConnection"}, {"kind": "error", "code": "InternalServerException"}):
+        control("POST", "faults", {"operation": "ListFoundationModels", "count": 1, **fault})
+        answer = patient.list_foundation_models()
+        assert answer["ResponseMetadata"]["RetryAttempts"] == 1, (fault, answer)
+
+
 def with_the_cli():
-    listed = aws("list-provisioned-model-throughputs")
+    listed = aws("list-provisioned-model-throughputs", "--page-size", "1")
     assert len(listed["provisionedModelSummaries"]) == 3, listed
+    found = aws("list-provisioned-model-throughputs", "--name-contains", "chat", "--status-equals", "InService")
+    assert [one["provisionedModelName"] for one in found["provisionedModelSummaries"]] == ["chat"], found
     created = aws("create-provisioned-model-throughput", "--provisioned-model-name", "cli", "--model-id", NOVA, "--model-units", "1")
     arn = created["provisionedModelArn"]
     wait_until("InService", arn)
@@ -119,11 +174,22 @@ def with_the_cli():
     assert aws("list-tags-for-resource", "--resource-arn", arn)["tags"] == [{"key": "a", "value": "b"}]
     said = aws("update-provisioned-model-throughput", "--provisioned-model-id", arn, "--desired-model-id", V2, code=255)
     assert "ValidationException" in said and "base model" in said, said
+    aws("untag-resource", "--resource-arn", arn, "--tag-keys", "a")
+    assert aws("list-tags-for-resource", "--resource-arn", arn)["tags"] == []
     aws("delete-provisioned-model-throughput", "--provisioned-model-id", "cli-2")
+    assert aws("get-custom-model", "--model-identifier", "summarizer-v2")["modelArn"] == V2
+    assert len(aws("list-custom-models", "--base-model-arn-equals", NOVA_ARN)["modelSummaries"]) == 2
+    assert aws("get-foundation-model", "--model-identifier", NOVA)["modelDetails"]["modelArn"] == NOVA_ARN
+    assert len(aws("list-foundation-models", "--by-provider", "amazon")["modelSummaries"]) == 2
 
 
+filters_of_boto3()
 with_boto3()
 with_the_cli()
+refusals_of_boto3()
+retries_of_boto3()
 calls = control("GET", "calls")["calls"]
 assert [call["sequence"] for call in calls] == list(range(1, len(calls) + 1))
+operations = {call["operation"] for call in calls}
+assert len(operations) == 12, operations
 print(f"{len(calls)} calls of boto3 {boto3.__version__} and the AWS CLI")
