@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     error::{ApiError, ErrorCode},
+    iam::{Policy, PolicyError},
     world::{Caller, DEFAULT_ACCOUNT},
 };
 
@@ -19,6 +21,16 @@ pub struct AccessKeys {
     accounts: BTreeMap<String, String>,
     expired: BTreeSet<String>,
     only_known: bool,
+    policies: BTreeMap<String, Policy>,
+}
+
+/// Who signed a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The access key.
+    pub access_key: String,
+    /// Its account, and the region that the signature is for.
+    pub caller: Caller,
 }
 
 impl AccessKeys {
@@ -41,11 +53,41 @@ impl AccessKeys {
         self.only_known = refuse;
     }
 
+    /// Gives a key an IAM policy, or takes it away: then the key may do everything.
+    ///
+    /// # Errors
+    /// When the policy is not one that AWS would take and the simulator can hold to, or nothing can be signed with the key. The key
+    /// has the policy that it had, then.
+    pub fn set_policy(&mut self, key: &str, document: Option<Value>) -> Result<(), PolicyError> {
+        // In a signature, other characters would end the key.
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+            let reason = "an access key has letters, digits, - and _ only";
+            return Err(PolicyError::new(format!("the access key {key:?}"), reason));
+        }
+        match document {
+            Some(document) => self.policies.insert(key.to_owned(), Policy::parse(document)?),
+            None => self.policies.remove(key),
+        };
+        Ok(())
+    }
+
+    /// The policy of a key, if it has one.
+    #[must_use]
+    pub fn policy(&self, key: &str) -> Option<&Policy> {
+        self.policies.get(key)
+    }
+
+    /// The policies of all keys that have one.
+    #[must_use]
+    pub fn policies(&self) -> &BTreeMap<String, Policy> {
+        &self.policies
+    }
+
     /// Who signed a call.
     ///
     /// # Errors
     /// What AWS's front door answers to a header that is missing, broken, of nobody, or out of date.
-    pub fn caller(&self, authorization: Option<&str>) -> Result<Caller, ApiError> {
+    pub fn identify(&self, authorization: Option<&str>) -> Result<Identity, ApiError> {
         let header = authorization.ok_or_else(|| {
             ApiError::new(ErrorCode::MissingAuthenticationTokenException, "Missing Authentication Token")
         })?;
@@ -79,7 +121,7 @@ impl AccessKeys {
                 return Err(ApiError::new(ErrorCode::UnrecognizedClientException, message));
             }
         };
-        Ok(Caller::new(account, *region))
+        Ok(Identity { access_key: (*key).to_owned(), caller: Caller::new(account, *region) })
     }
 }
 
@@ -94,15 +136,17 @@ mod tests {
     }
 
     fn code(keys: &AccessKeys, header: Option<&str>) -> ErrorCode {
-        keys.caller(header).unwrap_err().code
+        keys.identify(header).unwrap_err().code
     }
 
     #[test]
     fn the_account_comes_from_the_key_and_the_region_from_the_scope() {
         let mut keys = AccessKeys::default();
         keys.add("MINE", "111111111111");
-        assert_eq!(keys.caller(Some(&header("MINE", "bedrock"))), Ok(Caller::new("111111111111", "us-west-2")));
-        assert_eq!(keys.caller(Some(&header("ANY", "bedrock"))), Ok(Caller::new(DEFAULT_ACCOUNT, "us-west-2")));
+        for (key, account) in [("MINE", "111111111111"), ("ANY", DEFAULT_ACCOUNT)] {
+            let identity = Identity { access_key: key.to_owned(), caller: Caller::new(account, "us-west-2") };
+            assert_eq!(keys.identify(Some(&header(key, "bedrock"))), Ok(identity));
+        }
     }
 
     #[test]

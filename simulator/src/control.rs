@@ -32,11 +32,22 @@ const CONTROLS: &[(&str, &str, &str)] = &[
     ("PUT", "switches", "turns switches: {name: setting}"),
     ("GET", "settings", "durations and sizes"),
     ("PUT", "settings", "changes durations and sizes; what is left out stays"),
+    ("GET", "policies", "the IAM policies of access keys: {accessKeyId: policy}"),
+    (
+        "PUT",
+        "policies",
+        "gives access keys IAM policies: {accessKeyId: policy}, or null for a key that may do everything",
+    ),
     ("PUT", "throttles", "bounds operations: {operation: {perSecond, burst}}, or null for no bound"),
     ("GET", "faults", "the faults that wait"),
     ("POST", "faults", "adds a fault"),
     ("DELETE", "faults", "takes away the faults, of one operation with ?operation="),
-    ("POST", "failures", "lets the next update of {arn}, or the next creation of {name}, fail with {message}"),
+    (
+        "POST",
+        "failures",
+        "lets the next update of {arn}, the next deletion of it ({operation: DeleteProvisionedModelThroughput}), or the next creation of \
+         {name}, fail with {message}",
+    ),
     ("GET", "clock", "the time"),
     ("POST", "clock", "stops the clock ({now}, or now), moves it ({advanceSeconds}), or lets it run ({mode: real})"),
     ("GET", "calls", "the log of calls, of one operation with ?operation=, after a number with ?after="),
@@ -122,6 +133,17 @@ fn dispatch(state: &mut State, method: &str, path: &str, query: Option<&str>, bo
             state.world.settings = settings.checked().map_err(refused)?;
             Ok((200, json!(state.world.settings)))
         }
+        ("GET", "policies") => Ok((200, json!(state.keys.policies()))),
+        ("PUT", "policies") => {
+            let wanted: std::collections::BTreeMap<String, Option<Value>> = read(body)?;
+            let mut keys = state.keys.clone();
+            for (key, policy) in wanted {
+                keys.set_policy(&key, policy)
+                    .map_err(|error| refused(format!("the policy of the access key {key:?}: {error}")))?;
+            }
+            state.keys = keys;
+            Ok((200, json!(state.keys.policies())))
+        }
         ("PUT", "throttles") => {
             let wanted: std::collections::BTreeMap<Operation, Option<Rate>> = read(body)?;
             for rate in wanted.values().flatten() {
@@ -188,6 +210,8 @@ struct Failure {
     arn: Option<String>,
     #[serde(default)]
     name: Option<String>,
+    #[serde(default)]
+    operation: Option<Operation>,
     message: String,
     #[serde(default)]
     account_id: Option<String>,
@@ -196,15 +220,29 @@ struct Failure {
 }
 
 fn fail(state: &mut State, body: &[u8]) -> Result<Answer, Answer> {
-    let Failure { arn, name, message, account_id, region } = read(body)?;
+    let Failure { arn, name, operation, message, account_id, region } = read(body)?;
     let caller = home("the failure", arn.as_ref(), account_id.as_ref(), region.as_ref()).map_err(refused)?;
-    match (arn, name) {
-        (Some(arn), None) if state.world.throughput(&arn).is_none() => {
+    match (arn, name, operation) {
+        (Some(arn), None, _) if state.world.throughput(&arn).is_none() => {
             return Err(refused(format!("there is no throughput {arn}")));
         }
-        (Some(arn), None) => state.world.fail_next_update(&caller, &arn, &message),
-        (None, Some(name)) => state.world.fail_next_create(&caller, &name, &message),
-        (None, None) | (Some(_), Some(_)) => {
+        (Some(arn), None, None | Some(Operation::UpdateProvisionedModelThroughput)) => {
+            state.world.fail_next_update(&caller, &arn, &message);
+        }
+        (Some(arn), None, Some(Operation::DeleteProvisionedModelThroughput)) => {
+            state.world.fail_next_delete(&caller, &arn, &message);
+        }
+        (None, Some(name), None | Some(Operation::CreateProvisionedModelThroughput)) => {
+            state.world.fail_next_create(&caller, &name, &message);
+        }
+        (Some(_), None, Some(operation)) | (None, Some(_), Some(operation)) => {
+            return Err(refused(format!(
+                "{} does not fail afterwards: an arn goes with UpdateProvisionedModelThroughput or DeleteProvisionedModelThroughput, a \
+                 name with CreateProvisionedModelThroughput",
+                operation.as_str()
+            )));
+        }
+        (None, None, _) | (Some(_), Some(_), _) => {
             return Err(refused("give the arn of a throughput or the name of one to be made"));
         }
     }

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_json::Value;
 
 use crate::{
     auth::AccessKeys,
+    iam::PolicyError,
     model::API,
     request::{CommitmentDuration, ModelStatus, ProvisionedModelStatus},
     world::{Caller, CustomModel, DEFAULT_ACCOUNT, FoundationModel, ProvisionedModel, World},
@@ -46,6 +51,14 @@ pub enum SeedError {
         /// The region that was given, or that the ARN names.
         region: String,
     },
+    /// A policy that AWS would not take, or that is not supported.
+    #[error("the policy of the access key {access_key:?}: {error}")]
+    Policy {
+        /// Whose policy it is.
+        access_key: String,
+        /// What is wrong with it.
+        error: PolicyError,
+    },
     /// A value that AWS's own patterns exclude.
     #[error("{what} {value:?} is not of the form that AWS gives out: {pattern}")]
     Form {
@@ -82,13 +95,63 @@ pub struct AccountSeed {
     pub account_id: String,
     /// Its access keys.
     #[serde(default)]
-    pub access_keys: Vec<String>,
+    pub access_keys: Vec<AccessKeySeed>,
     /// Those of its access keys whose session token has run out.
     #[serde(default)]
     pub expired_access_keys: Vec<String>,
     /// How many model units it may have; not given: any number.
     #[serde(default)]
     pub model_unit_quota: Option<u32>,
+}
+
+/// An access key. In JSON also the key alone, without the rest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessKeySeed {
+    /// The access key.
+    pub access_key_id: String,
+    /// Its IAM policy, an identity-based policy document; not given: it may do everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Value>,
+}
+
+impl From<&str> for AccessKeySeed {
+    fn from(access_key_id: &str) -> Self {
+        Self { access_key_id: access_key_id.to_owned(), policy: None }
+    }
+}
+
+impl<'de> Deserialize<'de> for AccessKeySeed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Members {
+            access_key_id: String,
+            #[serde(default)]
+            policy: Option<Value>,
+        }
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = AccessKeySeed;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("an access key, or an object with accessKeyId and policy")
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<AccessKeySeed, E> {
+                Ok(key.into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<AccessKeySeed, A::Error> {
+                let Members { access_key_id, policy } = Members::deserialize(MapAccessDeserializer::new(members))?;
+                Ok(AccessKeySeed { access_key_id, policy })
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// A custom model.
@@ -225,12 +288,19 @@ impl Seed {
     /// Puts everything there.
     ///
     /// # Errors
-    /// When something names a model that does not exist, or an ARN or name is not of AWS's form. Nothing is put there then.
+    /// When something names a model that does not exist, an ARN or name is not of AWS's form, or a policy is not supported. Nothing
+    /// is put there then.
     pub fn plant(&self, world: &mut World, keys: &mut AccessKeys, now: Timestamp) -> Result<(), SeedError> {
         let (mut planted, mut given) = (world.clone(), keys.clone());
         for AccountSeed { account_id, access_keys, expired_access_keys, model_unit_quota } in &self.accounts {
             of_form("AccountId", "the id of an account", account_id)?;
-            for key in access_keys.iter().chain(expired_access_keys) {
+            for AccessKeySeed { access_key_id, policy } in access_keys {
+                given
+                    .set_policy(access_key_id, policy.clone())
+                    .map_err(|error| SeedError::Policy { access_key: access_key_id.clone(), error })?;
+            }
+            let keys = access_keys.iter().map(|key| &key.access_key_id);
+            for key in keys.chain(expired_access_keys) {
                 given.add(key, account_id);
                 given.set_expired(key, expired_access_keys.contains(key));
             }

@@ -22,12 +22,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    auth::AccessKeys,
+    auth::{AccessKeys, Identity},
     calls::Call,
     clock::Clock,
     control,
     error::{ApiError, ErrorCode},
     faults::{Fault, FaultKind, Faults},
+    iam::{self, PolicyError},
     operation::Operation,
     request::Request,
     response::Response,
@@ -181,6 +182,14 @@ impl Server {
     /// Lets the session token of an access key run out, or be good again.
     pub fn expire(&self, access_key: &str, expired: bool) {
         self.state().keys.set_expired(access_key, expired);
+    }
+
+    /// Gives an access key an IAM policy, or takes it away: then the key may do everything.
+    ///
+    /// # Errors
+    /// When the policy is not one that AWS would take, or has something in it that the simulator does not support.
+    pub fn set_policy(&self, access_key: &str, policy: Option<Value>) -> Result<(), PolicyError> {
+        self.state().keys.set_policy(access_key, policy)
     }
 
     /// Stops the clock at a time.
@@ -428,7 +437,7 @@ fn serve(state: &mut State, request: &Arrived<'_>) -> Served {
     Served { answer, request_id, fate }
 }
 
-/// Front door, faults, throttle, and the world, in the order in which a call meets them.
+/// Front door, faults, throttle, IAM, and the world, in the order in which a call meets them.
 fn carry_out(state: &mut State, request: &Arrived<'_>, found: &mut Found) -> Result<Response, ApiError> {
     let switches = state.world.switches;
     let (operation, members) = wire::route(request.method, request.path)?;
@@ -442,7 +451,7 @@ fn carry_out(state: &mut State, request: &Arrived<'_>, found: &mut Found) -> Res
     })?;
     let parameters = wire::parameters(operation, members, request.query, body, &switches);
     found.parameters = parameters.as_ref().ok().cloned().unwrap_or_default();
-    let caller = state.keys.caller(request.authorization)?;
+    let Identity { access_key, caller } = state.keys.identify(request.authorization)?;
     found.caller = Some(caller.clone());
     found.fault = state.faults.meet(operation, &found.parameters);
     if let Some(FaultKind::Error { .. } | FaultKind::DroppedConnection | FaultKind::Hang) = &found.fault {
@@ -457,6 +466,10 @@ fn carry_out(state: &mut State, request: &Arrived<'_>, found: &mut Found) -> Res
         ));
     }
     let request = wire::request(operation, &parameters?, &switches)?;
+    if let Some(policy) = state.keys.policy(&access_key) {
+        state.world.settle(now);
+        iam::authorize(policy, &access_key, &caller, &iam::accesses(&state.world, &caller, &request, now))?;
+    }
     let response = state.world.call(&caller, &request, now)?;
     found.carried_out = true;
     Ok(response)

@@ -170,6 +170,13 @@ switches! {
         /// The one before, again.
         Old,
     }
+    /// Whether a throughput that failed to be made keeps its name from others.
+    name_after_failed_create "nameAfterFailedCreate" NameAfterFailedCreate {
+        /// It does, until it is deleted.
+        Kept,
+        /// It does not: another one can have the name.
+        Freed,
+    }
     /// What comes of a name that another throughput of the account and region has.
     duplicate_name "duplicateName" DuplicateName {
         /// Refused with `ValidationException`.
@@ -203,6 +210,13 @@ switches! {
         Get,
         /// Both do.
         Both,
+    }
+    /// Whether `ListTagsForResource` lags behind writes, by the setting `readLagSeconds`.
+    tag_read_lag "tagReadLag" TagReadLag {
+        /// It does not.
+        None,
+        /// It does, also behind the tags of a Create: at first there are none.
+        Lags,
     }
     /// How a list is sorted that is not asked for in an order.
     default_order "defaultOrder" DefaultOrder {
@@ -270,6 +284,13 @@ switches! {
         ValidationException,
         /// 403.
         AccessDeniedException,
+    }
+    /// Whether a Create with tags needs `bedrock:TagResource`, too, where the caller has an IAM policy.
+    tag_on_create "tagOnCreate" TagOnCreate {
+        /// It does, on `provisioned-model/*` of the account and region.
+        NeedsTagResource,
+        /// `bedrock:CreateProvisionedModelThroughput` is enough.
+        CreateSuffices,
     }
     /// Whether `lastModifiedTime` changes when an update is done, too.
     last_modified "lastModified" LastModified {

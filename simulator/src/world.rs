@@ -71,7 +71,9 @@ impl Caller {
 }
 
 /// A whole AWS, as far as provisioned throughput goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+///
+/// It can be cloned, compared and hashed, so it can be a state of a model checker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct World {
     /// What AWS leaves unsaid.
@@ -87,33 +89,44 @@ pub struct World {
 }
 
 /// What an account has in a region.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Region {
     throughputs: Store,
     custom_models: BTreeMap<String, CustomModel>,
     /// The tags of custom models, by ARN.
     model_tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// The tags that resources had before, as long as a lagging read may show them, by ARN.
+    earlier_tags: BTreeMap<String, Vec<EarlierTags>>,
     tokens: BTreeMap<String, Token>,
     /// The message with which the next update of a throughput fails, by ARN.
     failing_updates: BTreeMap<String, String>,
     /// The message with which the next throughput of a name fails to be made.
     failing_creates: BTreeMap<String, String>,
+    /// The message with which the next deletion of a throughput fails, by ARN.
+    failing_deletes: BTreeMap<String, String>,
     /// What was deleted, as long as a lagging read may show it.
     deleted: BTreeMap<String, Vec<Version>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 struct Token {
     arn: String,
     used: Timestamp,
 }
 
 /// A throughput as it was from a moment on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 struct Version {
     since: Timestamp,
     view: Option<ProvisionedModelView>,
+}
+
+/// The tags that a resource had up to a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+struct EarlierTags {
+    until: Timestamp,
+    tags: BTreeMap<String, String>,
 }
 
 impl World {
@@ -130,9 +143,9 @@ impl World {
             Request::ListProvisionedModelThroughputs(input) => self.list(caller, input, now),
             Request::UpdateProvisionedModelThroughput(input) => self.update(caller, input, now),
             Request::DeleteProvisionedModelThroughput(input) => self.delete(caller, input, now),
-            Request::TagResource(input) => self.tag(caller, input),
-            Request::UntagResource(input) => self.untag(caller, input),
-            Request::ListTagsForResource(input) => self.list_tags(caller, input),
+            Request::TagResource(input) => self.tag(caller, input, now),
+            Request::UntagResource(input) => self.untag(caller, input, now),
+            Request::ListTagsForResource(input) => self.list_tags(caller, input, now),
             Request::GetCustomModel(input) => self.get_custom_model(caller, input),
             Request::ListCustomModels(input) => self.list_custom_models(caller, input),
             Request::GetFoundationModel(input) => self.get_foundation_model(caller, input),
@@ -165,7 +178,11 @@ impl World {
 
     /// Takes a throughput away, without asking anybody.
     pub fn remove_throughput(&mut self, arn: &str) -> Option<ProvisionedModel> {
-        self.regions.values_mut().find_map(|region| region.throughputs.remove(arn))
+        self.regions.values_mut().find_map(|region| {
+            let gone = region.throughputs.remove(arn)?;
+            region.earlier_tags.remove(arn);
+            Some(gone)
+        })
     }
 
     /// Puts a custom model there, or replaces it.
@@ -176,8 +193,10 @@ impl World {
     /// Takes a custom model away.
     pub fn remove_custom_model(&mut self, arn: &str) -> Option<CustomModel> {
         self.regions.values_mut().find_map(|region| {
+            let gone = region.custom_models.remove(arn)?;
             region.model_tags.remove(arn);
-            region.custom_models.remove(arn)
+            region.earlier_tags.remove(arn);
+            Some(gone)
         })
     }
 
@@ -203,6 +222,12 @@ impl World {
     /// Lets the next throughput of a name fail to be made.
     pub fn fail_next_create(&mut self, caller: &Caller, name: &str, message: &str) {
         self.region_mut(caller).failing_creates.insert(name.to_owned(), message.to_owned());
+    }
+
+    /// Lets the next deletion of a throughput be accepted and then fail: it stays, as `Failed` with the message. AWS says that
+    /// `failureMessage` may tell of a deletion (API reference, `GetProvisionedModelThroughput`), and nothing more about it.
+    pub fn fail_next_delete(&mut self, caller: &Caller, arn: &str, message: &str) {
+        self.region_mut(caller).failing_deletes.insert(arn.to_owned(), message.to_owned());
     }
 
     /// The ARN of something new, of a kind (`provisioned-model`). A seed may have given out any ARN, so it is looked for.

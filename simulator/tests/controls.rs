@@ -296,6 +296,34 @@ fn the_next_update_fails_on_request() {
 }
 
 #[test]
+fn the_next_deletion_fails_on_request() {
+    let server = server();
+    let failure = json!({"arn": ARN, "operation": "DeleteProvisionedModelThroughput", "message": "in use"});
+    done(&server, "POST", "failures", &failure);
+    assert_eq!(call(server.address(), "DELETE", "/provisioned-model-throughput/summarizer", "").status, 200);
+    let get = get(&server, "summarizer").json();
+    assert_eq!((&get["status"], &get["failureMessage"]), (&json!("Failed"), &json!("in use")));
+}
+
+#[test]
+fn a_failure_can_name_its_operation() {
+    let server = server();
+    let operation = |body: Value| control(&server, "POST", "failures", &body.to_string()).status;
+    let update = json!({"arn": ARN, "operation": "UpdateProvisionedModelThroughput", "message": "no"});
+    assert_eq!(operation(update), 200);
+    let create = json!({"name": "new", "operation": "CreateProvisionedModelThroughput", "message": "no"});
+    assert_eq!(operation(create), 200);
+    for wrong in [
+        json!({"arn": ARN, "operation": "CreateProvisionedModelThroughput", "message": "no"}),
+        json!({"name": "new", "operation": "DeleteProvisionedModelThroughput", "message": "no"}),
+        json!({"arn": ARN, "operation": "TagResource", "message": "no"}),
+    ] {
+        let told = refused(&server, "POST", "failures", &wrong.to_string());
+        assert!(told.contains(wrong["operation"].as_str().unwrap()), "{wrong}: {told}");
+    }
+}
+
+#[test]
 fn a_failure_of_nothing_is_refused() {
     let server = server();
     let elsewhere = ARN.replace("us-east-1", "eu-west-1");

@@ -10,17 +10,20 @@
 use std::collections::BTreeSet;
 
 use bedrock_simulator::{
-    ApiError, Caller, Operation, Request, Response, Seed, Switches, World,
+    ApiError, Caller, Operation, Policy, Request, Response, Seed, Switches, World,
     auth::AccessKeys,
+    iam,
     request::{
         CommitmentDuration, CreateProvisionedModelThroughput, DeleteProvisionedModelThroughput, GetCustomModel,
-        GetProvisionedModelThroughput, ListProvisionedModelThroughputs, UpdateProvisionedModelThroughput,
+        GetProvisionedModelThroughput, ListProvisionedModelThroughputs, ListTagsForResource, Tag, TagResource,
+        UntagResource, UpdateProvisionedModelThroughput,
     },
     response::ProvisionedModelView,
     wire,
     world::FoundationModel,
 };
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 const ARN: &str = "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/summarizer00";
 
@@ -113,6 +116,15 @@ const TABLE: &[Row] = &[
         &[("New", "renamed Failed"), ("Old", "summarizer Failed")],
     ),
     (
+        "nameAfterFailedCreate",
+        |world| {
+            world.fail_next_create(&caller(), "new", "no capacity");
+            call(world, 0, create("new", None)).unwrap();
+            outcome(world, 60, create("new", None))
+        },
+        &[("Kept", "ValidationException"), ("Freed", "done")],
+    ),
+    (
         "duplicateName",
         |world| {
             format!("{} {}", outcome(world, 0, update(Some("chat"), None)), outcome(world, 0, create("chat", None)))
@@ -156,6 +168,28 @@ const TABLE: &[Row] = &[
             ("List", "Get new List old, Get new List new"),
             ("Get", "Get old List new, Get new List new"),
             ("Both", "Get old List old, Get new List new"),
+        ],
+    ),
+    (
+        "tagReadLag",
+        |world| {
+            let made = match call(world, 0, tagged("new")).unwrap() {
+                Response::CreateProvisionedModelThroughput { provisioned_model_arn } => provisioned_model_arn.unwrap(),
+                other => panic!("{other:?}"),
+            };
+            let stage = vec![Tag { key: "stage".into(), value: "prod".into() }];
+            let tag = TagResource { resource_arn: made.clone(), tags: stage };
+            let untag = UntagResource { resource_arn: made.clone(), tag_keys: vec!["team".into()] };
+            let mut seen = [1, 2].map(|seconds| tag_keys(world, seconds, &made)).to_vec();
+            call(world, 3, tag).unwrap();
+            seen.extend([4, 5].map(|seconds| tag_keys(world, seconds, &made)));
+            call(world, 6, untag).unwrap();
+            seen.extend([7, 8].map(|seconds| tag_keys(world, seconds, &made)));
+            seen.join(", ")
+        },
+        &[
+            ("None", "team, team, stage team, stage team, stage, stage"),
+            ("Lags", ", team, team, stage team, stage team, stage"),
         ],
     ),
     (
@@ -245,6 +279,18 @@ const TABLE: &[Row] = &[
         ],
     ),
     (
+        "tagOnCreate",
+        |world| {
+            let create =
+                json!({"Effect": "Allow", "Action": "bedrock:CreateProvisionedModelThroughput", "Resource": "*"});
+            let policy = Policy::parse(json!({"Version": "2012-10-17", "Statement": create})).unwrap();
+            let needed = iam::accesses(world, &caller(), &tagged("new").into(), start());
+            let answer = iam::authorize(&policy, "AKIDEXAMPLE", &caller(), &needed);
+            answer.map_or_else(|error| error.code.as_str().to_owned(), |()| "done".to_owned())
+        },
+        &[("NeedsTagResource", "AccessDeniedException"), ("CreateSuffices", "done")],
+    ),
+    (
         "lastModified",
         |world| {
             call(world, 1, update(None, Some("summarizer-v2"))).unwrap();
@@ -310,6 +356,20 @@ fn create(name: &str, token: Option<&str>) -> CreateProvisionedModelThroughput {
         model_id: "summarizer-v1".to_owned(),
         commitment_duration: None,
         tags: Vec::new(),
+    }
+}
+
+fn tagged(name: &str) -> CreateProvisionedModelThroughput {
+    CreateProvisionedModelThroughput {
+        tags: vec![Tag { key: "team".into(), value: "search".into() }],
+        ..create(name, None)
+    }
+}
+
+fn tag_keys(world: &mut World, seconds: i64, arn: &str) -> String {
+    match call(world, seconds, ListTagsForResource { resource_arn: arn.to_owned() }).unwrap() {
+        Response::ListTagsForResource { tags } => tags.into_iter().map(|tag| tag.key).collect::<Vec<_>>().join(" "),
+        other => panic!("{other:?}"),
     }
 }
 

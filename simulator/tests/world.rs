@@ -7,7 +7,10 @@
     reason = "in a test they report the failure; clippy.toml knows only of functions that are tests themselves"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use bedrock_simulator::{
     Caller, ErrorCode, Operation, Request, Response, Seed, Switches, World, model,
@@ -18,7 +21,7 @@ use bedrock_simulator::{
         TagResource, UntagResource, UpdateProvisionedModelThroughput,
     },
     response::ProvisionedModelView,
-    switches::{DuplicateName, ReadLag},
+    switches::{DuplicateName, NameAfterFailedCreate, ReadLag},
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -54,6 +57,8 @@ fn update(name: Option<&str>, model: Option<&str>) -> Request {
 enum Step {
     Call(Request),
     FailNextUpdate,
+    FailNextCreate,
+    FailNextDelete,
     RemoveCustomModel(&'static str),
 }
 
@@ -145,6 +150,8 @@ fn steps(most: usize) -> impl Strategy<Value = Vec<(Step, i64)>> {
     let step = prop_oneof![
         20 => requests().prop_map(Step::Call),
         2 => Just(Step::FailNextUpdate),
+        1 => Just(Step::FailNextCreate),
+        1 => Just(Step::FailNextDelete),
         1 => prop::sample::select(vec![MODEL]).prop_map(Step::RemoveCustomModel),
     ];
     // A clock that is set by hand can go back.
@@ -200,7 +207,9 @@ fn check_reads(world: &mut World, now: Timestamp) {
         let get = GetProvisionedModelThroughput { provisioned_model_id: name.to_owned() };
         assert_eq!(world.call(&caller(), &get.into(), now).is_ok(), names.contains(name), "{name}: {all:?}");
     }
-    assert!(names.len() == all.len() || world.switches.duplicate_name == DuplicateName::Allowed, "{all:?}");
+    let may_share = world.switches.duplicate_name == DuplicateName::Allowed
+        || world.switches.name_after_failed_create == NameAfterFailedCreate::Freed;
+    assert!(names.len() == all.len() || may_share, "{all:?}");
 }
 
 /// An answer keeps to AWS's model, but for the body that a switch leaves empty.
@@ -227,6 +236,14 @@ proptest! {
                 Step::Call(request) => request,
                 Step::FailNextUpdate => {
                     world.fail_next_update(&caller(), ARN, "no capacity");
+                    continue;
+                }
+                Step::FailNextCreate => {
+                    world.fail_next_create(&caller(), "new-1", "no capacity");
+                    continue;
+                }
+                Step::FailNextDelete => {
+                    world.fail_next_delete(&caller(), ARN, "in use");
                     continue;
                 }
                 Step::RemoveCustomModel(arn) => {
@@ -270,7 +287,7 @@ proptest! {
         }
     }
 
-    /// The same calls at the same times come out the same.
+    /// The same calls at the same times come out the same, so that a model checker knows a state again.
     #[test]
     fn a_world_can_be_repeated(steps in steps(20)) {
         let (mut one, mut other, mut now) = (world(), world(), start());
@@ -279,9 +296,29 @@ proptest! {
             if let Step::Call(request) = step {
                 prop_assert_eq!(one.call(&caller(), &request, now), other.call(&caller(), &request, now));
                 prop_assert_eq!(&one, &other);
+                prop_assert_eq!(hash(&one), hash(&other));
             }
         }
     }
+}
+
+fn hash(world: &World) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    world.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[test]
+fn worlds_that_differ_have_other_hashes() {
+    let one = world();
+    let mut renamed = one.clone();
+    renamed.call(&caller(), &update(Some("renamed"), None), start()).unwrap();
+    let mut turned = one.clone();
+    turned.switches.set("readLag", "Both").unwrap();
+    let mut failing = one.clone();
+    failing.fail_next_delete(&caller(), ARN, "in use");
+    let hashes = BTreeSet::from([&one, &renamed, &turned, &failing].map(hash));
+    assert_eq!(hashes.len(), 4);
 }
 
 /// The state of the throughput after a call and a wait, as a reader sees it.

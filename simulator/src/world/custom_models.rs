@@ -17,7 +17,7 @@ use crate::{
 const LONGEST_CHAIN: usize = 16;
 
 /// A custom model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomModel {
     /// Its ARN.
@@ -127,6 +127,15 @@ impl World {
             owner_account_id: caller.account.clone(),
             model_status: status,
         }
+    }
+
+    /// The ARN that IAM checks a custom model by. One that does not exist has its name in the place of an id.
+    pub(crate) fn custom_model_arn(&self, caller: &Caller, identifier: &str) -> String {
+        if identifier.starts_with("arn:") {
+            return identifier.to_owned();
+        }
+        let model = self.custom_model(caller, identifier);
+        model.map_or_else(|| caller.arn(&format!("custom-model/{identifier}")), |model| model.arn.clone())
     }
 
     /// A custom model, by ARN or name.

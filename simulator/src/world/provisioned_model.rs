@@ -16,7 +16,7 @@ use crate::{
 const VERSIONS: usize = 32;
 
 /// A provisioned throughput.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProvisionedModel {
     /// Its ARN, which stays.
@@ -47,12 +47,14 @@ pub struct ProvisionedModel {
     pub tags: BTreeMap<String, String>,
     /// Whether it has served a custom model.
     pub(super) was_on_custom_model: bool,
+    /// Whether it failed to be made, and has not been in service since.
+    pub(super) creation_failed: bool,
     pub(super) work: Option<Work>,
     pub(super) versions: Vec<Version>,
 }
 
 /// What a throughput is busy with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub(super) struct Work {
     pub(super) ends: Timestamp,
     /// The name that it has at the end.
@@ -84,6 +86,7 @@ impl ProvisionedModel {
             last_modified_time: time,
             tags: BTreeMap::new(),
             was_on_custom_model: false,
+            creation_failed: false,
             work: None,
             versions: Vec::new(),
         };
@@ -163,6 +166,7 @@ impl ProvisionedModel {
             (None, _) => {
                 self.status = ProvisionedModelStatus::InService;
                 self.failure_message = None;
+                self.creation_failed = false;
                 self.was_on_custom_model |= foundation_models::id_in(&self.model_arn).is_none();
                 self.model_arn.clone_from(&self.desired_model_arn);
                 if let Some(name) = name {
@@ -175,6 +179,7 @@ impl ProvisionedModel {
             (Some(message), true) => {
                 self.status = ProvisionedModelStatus::Failed;
                 self.failure_message = Some(message);
+                self.creation_failed = true;
             }
             (Some(message), false) => {
                 let (status, message) = match switches.failed_update_status {

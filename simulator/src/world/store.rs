@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{Hash, Hasher},
     ops::Bound,
 };
 
@@ -31,9 +32,11 @@ impl Store {
         self.by_arn.get(arn)
     }
 
-    /// The throughput of a name. Where several have it, the first by ARN.
+    /// The throughput of a name. Where several have it, one that did not fail to be made, and of those the first by ARN.
     pub(super) fn named(&self, name: &str) -> Option<&ProvisionedModel> {
-        self.claiming(name).find(|throughput| throughput.name == name)
+        self.claiming(name)
+            .filter(|throughput| throughput.name == name)
+            .min_by_key(|throughput| throughput.creation_failed)
     }
 
     /// Those that have a name, or may get it when an update ends.
@@ -87,6 +90,13 @@ impl Store {
         if let Some(due) = throughput.due() {
             self.due.insert((due, throughput.arn.clone()));
         }
+    }
+}
+
+/// What they are found by follows from them.
+impl Hash for Store {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.by_arn.hash(state);
     }
 }
 

@@ -20,7 +20,8 @@ use crate::{
     response::{ProvisionedModelView, Response},
     switches::{
         BusyError, CommittedError, CustomToBase, DefaultOrder, DeleteWhileCreating, DuplicateName, MissingModel,
-        NameWhileUpdating, NoOpUpdate, ReadLag, Rename, SameBase, TokenReplay, UpdateWhileCreating, UpdateWhileFailed,
+        NameAfterFailedCreate, NameWhileUpdating, NoOpUpdate, ReadLag, Rename, SameBase, TokenReplay,
+        UpdateWhileCreating, UpdateWhileFailed,
     },
 };
 
@@ -67,7 +68,11 @@ impl World {
         throughput.commitment_expiration_time = commitment_duration.map(|term| later(now, days(term)));
         throughput.status = ProvisionedModelStatus::Creating;
         let ends = later(now, self.settings.creating_seconds.duration());
+        let forgotten = earlier(now, self.settings.read_lag_seconds.duration());
         let region = self.region_mut(caller);
+        if !throughput.tags.is_empty() {
+            region.keep_tags(&arn, BTreeMap::new(), now, forgotten);
+        }
         let fails = region.failing_creates.remove(provisioned_model_name);
         throughput.work = Some(Work { ends, name: None, name_before: None, foundation: None, fails });
         throughput.note(now);
@@ -97,8 +102,7 @@ impl World {
         if id.starts_with("arn:") {
             self.is_here(caller, id)?;
         }
-        self.shown(caller, now)
-            .find(|view| view.provisioned_model_arn == *id || view.provisioned_model_name == *id)
+        self.shown_of(caller, id, now)
             .map(|view| Response::GetProvisionedModelThroughput(Box::new(view.clone())))
             .ok_or_else(|| missing(id))
     }
@@ -160,7 +164,9 @@ impl World {
         let throughput = self.find(caller, provisioned_model_id)?;
         self.is_idle(throughput)?;
         let name = desired_provisioned_model_name.as_ref().filter(|name| **name != throughput.name);
-        if let Some(name) = name {
+        let lost_its_name =
+            throughput.creation_failed && self.switches.name_after_failed_create == NameAfterFailedCreate::Freed;
+        if let Some(name) = name.or(lost_its_name.then_some(&throughput.name)) {
             self.name_is_free(caller, name, Some(&throughput.arn))?;
         }
         let model = desired_model_id.as_ref().map(|id| self.usable_model(caller, id)).transpose()?;
@@ -233,6 +239,18 @@ impl World {
         let arn = throughput.arn.clone();
         let lag = self.settings.read_lag_seconds.duration();
         let region = self.region_mut(caller);
+        if let Some(message) = region.failing_deletes.remove(&arn) {
+            region.throughputs.change(&arn, |kept| {
+                kept.status = ProvisionedModelStatus::Failed;
+                kept.failure_message = Some(message);
+                kept.last_modified_time = now;
+                // A deletion while Creating ends the creation.
+                kept.work = None;
+                kept.note(now);
+            });
+            return Ok(Response::DeleteProvisionedModelThroughput);
+        }
+        region.earlier_tags.remove(&arn);
         // No lagging read shows what was gone before this.
         let forgotten = earlier(now, lag);
         region.deleted.retain(|_, versions| versions.last().is_some_and(|version| version.since > forgotten));
@@ -259,6 +277,40 @@ impl World {
             let gone = region.deleted.values().map(Vec::as_slice);
             there.chain(gone).filter_map(move |versions| as_of(versions, moment))
         })
+    }
+
+    /// What a read of one that lags shows. Of several that have the name, one that did not fail.
+    fn shown_of(&self, caller: &Caller, id: &str, now: Timestamp) -> Option<&ProvisionedModelView> {
+        self.shown(caller, now)
+            .filter(|view| view.provisioned_model_arn == id || view.provisioned_model_name == id)
+            .min_by_key(|view| view.status == ProvisionedModelStatus::Failed)
+    }
+
+    /// The ARN that IAM checks a throughput by. One that does not exist has its name in the place of an id.
+    pub(crate) fn provisioned_model_arn(&self, caller: &Caller, id: &str, now: Timestamp) -> String {
+        if id.starts_with("arn:") {
+            return id.to_owned();
+        }
+        if let Ok(throughput) = self.find(caller, id) {
+            return throughput.arn.clone();
+        }
+        let shown = match self.switches.read_lag {
+            ReadLag::Get | ReadLag::Both => self.shown_of(caller, id, now),
+            ReadLag::None | ReadLag::List => None,
+        };
+        shown.map_or_else(|| caller.arn(&format!("provisioned-model/{id}")), |view| view.provisioned_model_arn.clone())
+    }
+
+    /// The ARN that IAM checks a model by. One that does not exist has the ARN of what its id looks like: only the ids of
+    /// foundation models have dots.
+    pub(crate) fn model_arn(&self, caller: &Caller, id: &str) -> String {
+        if id.starts_with("arn:") {
+            id.to_owned()
+        } else if self.foundation_model(id).is_some() || id.contains('.') {
+            caller.foundation_model_arn(id)
+        } else {
+            self.custom_model_arn(caller, id)
+        }
     }
 
     fn find(&self, caller: &Caller, id: &str) -> Result<&ProvisionedModel, ApiError> {
@@ -295,8 +347,14 @@ impl World {
     }
 
     fn name_is_free(&self, caller: &Caller, name: &str, except: Option<&str>) -> Result<(), ApiError> {
-        let holders = self.region(caller).into_iter().flat_map(|region| region.throughputs.claiming(name));
-        if !holders.into_iter().any(|holder| Some(holder.arn.as_str()) != except) {
+        let claims = |holder: &ProvisionedModel| match self.switches.name_after_failed_create {
+            NameAfterFailedCreate::Kept => true,
+            NameAfterFailedCreate::Freed => {
+                !(holder.creation_failed && holder.status == ProvisionedModelStatus::Failed)
+            }
+        };
+        let mut holders = self.region(caller).into_iter().flat_map(|region| region.throughputs.claiming(name));
+        if !holders.any(|holder| claims(holder) && Some(holder.arn.as_str()) != except) {
             return Ok(());
         }
         let code = match self.switches.duplicate_name {

@@ -160,6 +160,19 @@ def retries_of_boto3():
         assert answer["ResponseMetadata"]["RetryAttempts"] == 1, (fault, answer)
 
 
+def policies_of_boto3():
+    statement = {"Effect": "Allow", "Action": ["bedrock:ListProvisionedModelThroughputs"], "Resource": "*"}
+    control("PUT", "policies", {"AKIDREADER": {"Version": "2012-10-17", "Statement": [statement]}})
+    reader = boto3.client("bedrock", aws_access_key_id="AKIDREADER", aws_secret_access_key="secret", config=Config(retries={"total_max_attempts": 1}))
+    assert len(reader.list_provisioned_model_throughputs()["provisionedModelSummaries"]) == 3
+    for name in ("chat", "nobody"):
+        denied = refused("AccessDeniedException", reader.get_provisioned_model_throughput, provisionedModelId=name)
+        assert denied["ResponseMetadata"]["HTTPStatusCode"] == 403, denied
+        assert "bedrock:GetProvisionedModelThroughput on resource: arn:aws:bedrock:" in denied["Error"]["Message"], denied
+    control("PUT", "policies", {"AKIDREADER": None})
+    assert reader.get_provisioned_model_throughput(provisionedModelId="chat")["status"] == "InService"
+
+
 def with_the_cli():
     listed = aws("list-provisioned-model-throughputs", "--page-size", "1")
     assert len(listed["provisionedModelSummaries"]) == 3, listed
@@ -184,6 +197,7 @@ def with_the_cli():
 
 
 filters_of_boto3()
+policies_of_boto3()
 with_boto3()
 with_the_cli()
 refusals_of_boto3()
