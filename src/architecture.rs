@@ -1,30 +1,65 @@
 //! Holds the table of `docs/design.md`: which station may know which. Read from the `use` lines.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
-/// The pure stations: they take the clock as an argument and know no client, no SDK and no runtime.
-const PURE: [(&str, &[&str]); 10] = [
+/// The pure stations: they take the clock as an argument and know no client, no SDK and no runtime. A folder of the same name belongs to
+/// its station.
+const PURE: [(&str, &[&str]); 13] = [
     ("schedule", &[]),
     ("identifiers", &[]),
     ("conditions", &[]),
+    ("owner", &[]),
     ("crd", &["identifiers"]),
-    ("observed", &["crd", "identifiers"]),
-    ("desired", &["crd", "identifiers"]),
-    ("history", &["conditions", "crd", "observed"]),
-    ("plan", &["conditions", "crd", "desired", "history", "identifiers", "observed", "schedule"]),
-    ("outcome", &["bedrock", "conditions", "crd", "desired", "history", "observed", "plan"]),
-    ("claims", &["crd", "desired", "identifiers", "observed"]),
+    ("calls", &["crd", "identifiers"]),
+    ("observed", &["calls", "identifiers", "owner"]),
+    ("desired", &["crd", "identifiers", "owner"]),
+    ("history", &["calls", "conditions", "crd", "observed"]),
+    ("plan", &["calls", "conditions", "crd", "desired", "history", "identifiers", "observed", "owner", "schedule"]),
+    ("warnings", &["conditions", "crd", "observed", "outcome", "schedule"]),
+    (
+        "outcome",
+        &[
+            "bedrock",
+            "calls",
+            "conditions",
+            "crd",
+            "desired",
+            "history",
+            "identifiers",
+            "observed",
+            "owner",
+            "plan",
+            "warnings",
+        ],
+    ),
+    ("claims", &["desired", "identifiers", "observed", "owner"]),
 ];
 
 /// What no pure station names.
 const EFFECTS: [&str; 7] =
     ["aws_", "tokio", "kube::Client", "kube::Api", "kube::runtime", "Timestamp::now", "Instant::now"];
 
-fn source(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(format!("{name}.rs"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    // Tests may use whatever they like.
-    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+/// The files of a station, without their tests, which may use whatever they like.
+fn sources(name: &str) -> Vec<(PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = vec![src.join(format!("{name}.rs"))];
+    if let Ok(folder) = fs::read_dir(src.join(name)) {
+        paths.extend(
+            folder
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension() == Some("rs".as_ref()) && path.file_stem() != Some("tests".as_ref())),
+        );
+    }
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        (path, text)
+    };
+    paths.into_iter().map(read).collect()
 }
 
 /// The modules of this crate that a file names.
@@ -68,13 +103,30 @@ fn first_word(text: &str) -> String {
 #[test]
 fn pure_stations_know_only_what_they_may() {
     for (name, allowed) in PURE {
-        let text = source(name);
-        for module in known(&text) {
-            assert!(allowed.contains(&module.as_str()), "src/{name}.rs uses crate::{module}, and may use {allowed:?}");
+        let mut used = BTreeSet::new();
+        for (path, text) in sources(name) {
+            let path = path.display();
+            for module in known(&text) {
+                assert!(
+                    allowed.contains(&module.as_str()),
+                    "{path} uses crate::{module}, and {name} may use {allowed:?}"
+                );
+                used.insert(module);
+            }
+            for effect in EFFECTS {
+                assert!(!text.contains(effect), "{path} is pure, and names {effect}");
+            }
         }
-        for effect in EFFECTS {
-            assert!(!text.contains(effect), "src/{name}.rs is pure, and names {effect}");
-        }
+        let unused: Vec<_> = allowed.iter().filter(|module| !used.contains(**module)).collect();
+        assert!(unused.is_empty(), "{name} does not use {unused:?}: take it out of the table");
+    }
+}
+
+#[test]
+fn a_station_is_its_file_and_its_folder() {
+    let files: Vec<_> = sources("plan").into_iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
+    for file in ["plan.rs", "purchase.rs", "gate.rs"] {
+        assert!(files.contains(&file.into()), "{files:?}");
     }
 }
 

@@ -1,23 +1,29 @@
 //! The few calls of Amazon Bedrock that the operator makes, and the faults that it can meet. No AWS SDK here: see [`sdk`].
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 
 use crate::{
+    calls::{Create, Update},
     conditions::Reason,
-    crd::UpdateRequest,
     identifiers::{ProvisionedModelArn, ProvisionedModelId, Region},
-    observed::{CustomModel, Throughput},
+    observed::{CustomModel, CustomModelSummary, FoundationModel, Throughput},
 };
 
+mod answers;
+pub mod catalogue;
 pub mod inventory;
 pub mod metered;
 pub mod models;
 pub mod sdk;
+pub mod tags;
 
-/// The calls that the operator makes, each once: trying again is the caller's decision, so that pauses do not multiply.
-pub trait Bedrock: std::fmt::Debug + Send + Sync + 'static {
+/// The calls that look, each once: trying again is the caller's decision, so that pauses do not multiply.
+pub trait Looks: std::fmt::Debug + Send + Sync + 'static {
     /// `ListProvisionedModelThroughputs`, all pages.
     fn list_throughputs<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Throughput>, Fault>>;
 
@@ -28,13 +34,12 @@ pub trait Bedrock: std::fmt::Debug + Send + Sync + 'static {
         id: &'a ProvisionedModelId,
     ) -> BoxFuture<'a, Result<Option<Throughput>, Fault>>;
 
-    /// `UpdateProvisionedModelThroughput`; AWS's id of the call.
-    fn update_throughput<'a>(
+    /// `ListTagsForResource`; `None` where AWS has no such throughput.
+    fn list_tags<'a>(
         &'a self,
         region: &'a Region,
         arn: &'a ProvisionedModelArn,
-        request: &'a UpdateRequest,
-    ) -> BoxFuture<'a, Result<Accepted, Fault>>;
+    ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, Fault>>;
 
     /// `GetCustomModel`, by ARN or name; `None` where AWS has none.
     fn get_custom_model<'a>(
@@ -42,6 +47,54 @@ pub trait Bedrock: std::fmt::Debug + Send + Sync + 'static {
         region: &'a Region,
         model: &'a str,
     ) -> BoxFuture<'a, Result<Option<CustomModel>, Fault>>;
+
+    /// `ListCustomModels`, all pages.
+    fn list_custom_models<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<CustomModelSummary>, Fault>>;
+
+    /// `ListFoundationModels`.
+    fn list_foundation_models<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<FoundationModel>, Fault>>;
+}
+
+/// The calls that look and those that change something, each once: whether one is repeated is decided from a look.
+pub trait Bedrock: Looks {
+    /// `CreateProvisionedModelThroughput`; the ARN of what was bought, by this call or by an earlier one with the same token. AWS does not say
+    /// whether the latter answers with it.
+    fn create_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        create: &'a Create,
+    ) -> BoxFuture<'a, Result<(Accepted, Option<ProvisionedModelArn>), Fault>>;
+
+    /// `UpdateProvisionedModelThroughput`.
+    fn update_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        update: &'a Update,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>>;
+
+    /// `DeleteProvisionedModelThroughput`. That AWS has none is a success, too.
+    fn delete_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>>;
+
+    /// `TagResource`.
+    fn tag_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        tags: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>>;
+
+    /// `UntagResource`.
+    fn untag_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        keys: &'a BTreeSet<String>,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>>;
 }
 
 /// AWS accepted a change.
@@ -51,38 +104,41 @@ pub struct Accepted {
     pub request_id: Option<String>,
 }
 
-/// The operations behind [`Bedrock`], by AWS's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// `ListProvisionedModelThroughputs`
-    ListProvisionedModelThroughputs,
-    /// `GetProvisionedModelThroughput`
-    GetProvisionedModelThroughput,
-    /// `UpdateProvisionedModelThroughput`
-    UpdateProvisionedModelThroughput,
-    /// `GetCustomModel`
-    GetCustomModel,
+macro_rules! operations {
+    ($($name:ident,)+) => {
+        /// The operations behind [`Bedrock`] and [`Looks`], by AWS's names, which are those of the IAM actions, too.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Operation {
+            $(#[doc = concat!("`", stringify!($name), "`")] $name,)+
+        }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// AWS's name of the operation.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
 }
 
-impl Operation {
-    /// Every operation.
-    pub const ALL: [Self; 4] = [
-        Self::ListProvisionedModelThroughputs,
-        Self::GetProvisionedModelThroughput,
-        Self::UpdateProvisionedModelThroughput,
-        Self::GetCustomModel,
-    ];
-
-    /// AWS's name of the operation.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ListProvisionedModelThroughputs => "ListProvisionedModelThroughputs",
-            Self::GetProvisionedModelThroughput => "GetProvisionedModelThroughput",
-            Self::UpdateProvisionedModelThroughput => "UpdateProvisionedModelThroughput",
-            Self::GetCustomModel => "GetCustomModel",
-        }
-    }
+operations! {
+    ListProvisionedModelThroughputs,
+    GetProvisionedModelThroughput,
+    CreateProvisionedModelThroughput,
+    UpdateProvisionedModelThroughput,
+    DeleteProvisionedModelThroughput,
+    TagResource,
+    UntagResource,
+    ListTagsForResource,
+    GetCustomModel,
+    ListCustomModels,
+    ListFoundationModels,
 }
 
 /// The kinds of fault, by what the world should do about them.
@@ -96,6 +152,8 @@ pub enum FaultKind {
     Refused,
     /// The call is refused because of what AWS is busy with.
     Conflict,
+    /// The account has no quota left for it.
+    QuotaExceeded,
     /// Too many calls.
     Throttled,
     /// An error within AWS.
@@ -132,11 +190,12 @@ pub struct Fault {
 
 impl FaultKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AccessDenied,
         Self::NotFound,
         Self::Refused,
         Self::Conflict,
+        Self::QuotaExceeded,
         Self::Throttled,
         Self::Internal,
         Self::Timeout,
@@ -154,6 +213,7 @@ impl FaultKind {
             Self::NotFound => Reason::NotFound,
             Self::Refused => Reason::Refused,
             Self::Conflict => Reason::Conflict,
+            Self::QuotaExceeded => Reason::QuotaExceeded,
             Self::Throttled => Reason::Throttled,
             Self::Internal => Reason::AwsUnavailable,
             Self::Timeout => Reason::Timeout,
@@ -181,6 +241,7 @@ impl Fault {
             | FaultKind::NotFound
             | FaultKind::Refused
             | FaultKind::Conflict
+            | FaultKind::QuotaExceeded
             | FaultKind::Throttled
             | FaultKind::CredentialsMissing
             | FaultKind::CredentialsRejected => false,
@@ -199,9 +260,8 @@ impl Fault {
         };
         match self.kind {
             FaultKind::AccessDenied => {
-                format!(
-                    "IAM does not allow the operator bedrock:{call}: add the action to its policy. AWS says: {said}"
-                )
+                let action = denied_action(&self.detail).map_or_else(|| format!("bedrock:{call}"), str::to_owned);
+                format!("IAM does not allow the operator {action}: add the action to its policy. AWS says: {said}")
             }
             FaultKind::NotFound => {
                 format!(
@@ -212,6 +272,9 @@ impl Fault {
                 format!("AWS refused {call}: change the manifest so that AWS takes it. AWS says: {said}")
             }
             FaultKind::Conflict => format!("AWS is busy and refused {call}; it is tried again. AWS says: {said}"),
+            FaultKind::QuotaExceeded => format!(
+                "the account has no quota for {call}. AWS says: {said}. Ask for more in the AWS console, Service Quotas, Amazon Bedrock; it is tried again once an interval"
+            ),
             FaultKind::Throttled => format!("AWS throttles {call}; it is tried again more slowly. AWS says: {said}"),
             FaultKind::Internal => format!("AWS failed at {call}; it is tried again. AWS says: {said}"),
             FaultKind::Timeout => format!("AWS did not answer {call} in time; it is looked at again. {said}"),
@@ -226,5 +289,37 @@ impl Fault {
                 "AWS does not accept the operator's credentials for {call}: renew or correct them; it is tried again. AWS says: {said}"
             ),
         }
+    }
+}
+
+/// The action that AWS says is missing: a Create with tags may lack that of another call ("… is not authorized to perform: ACTION on …").
+fn denied_action(detail: &str) -> Option<&str> {
+    let (_, rest) = detail.split_once("not authorized to perform: ")?;
+    rest.split_whitespace().next().filter(|action| {
+        action.strip_prefix("bedrock:").is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_missing_action_is_the_one_that_aws_names() {
+        let fault = |detail: &str| Fault {
+            kind: FaultKind::AccessDenied,
+            operation: Operation::CreateProvisionedModelThroughput,
+            code: Some("AccessDeniedException".into()),
+            detail: detail.into(),
+            request_id: None,
+            retry_after: None,
+        };
+        let tags = "User: arn:aws:iam::123456789012:user/x is not authorized to perform: bedrock:TagResource on resource: arn:aws:bedrock:us-east-1:123456789012:provisioned-model/* because no identity-based policy allows the bedrock:TagResource action";
+        assert!(fault(tags).sentence().starts_with("IAM does not allow the operator bedrock:TagResource:"));
+        assert!(
+            fault("no")
+                .sentence()
+                .starts_with("IAM does not allow the operator bedrock:CreateProvisionedModelThroughput:")
+        );
     }
 }

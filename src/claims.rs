@@ -1,16 +1,16 @@
 //! Which object manages which throughput: of several, the oldest.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
 
 use crate::{
-    crd::ManagementPolicy,
     desired::Desired,
     identifiers::{ProvisionedModelArn, ProvisionedModelId, ProvisionedModelName, Region},
+    owner::Owner,
 };
 
 /// An object that wants to manage a throughput. Ordered by age; the names and the uid settle a draw the same way for everybody.
@@ -30,8 +30,10 @@ pub struct Claimant {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Throughput {
     Arn(ProvisionedModelArn),
-    /// By an object that is not bound to an ARN yet.
+    /// By an object that looks for one of that name, and is not bound to an ARN yet.
     Name(Region, ProvisionedModelName),
+    /// By an object that has bought or would buy one of that name.
+    Purchase(Region, ProvisionedModelName),
 }
 
 /// All claims of the objects that the operator watches.
@@ -41,21 +43,29 @@ pub struct Claims(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     claimants: HashMap<Throughput, BTreeSet<Claimant>>,
-    claims: HashMap<String, (Claimant, Throughput)>,
+    claims: HashMap<String, (Claimant, Vec<Throughput>)>,
+    /// The objects there are, by namespace and name, each with its uid.
+    present: HashMap<(String, String), String>,
+    /// The namespaces whose objects are all known; `None`: all namespaces.
+    listed: HashSet<Option<String>>,
+    /// Who waits for an object to go, because the tags of a throughput name it.
+    waiting: HashMap<(String, String), BTreeSet<Claimant>>,
 }
 
 impl Claims {
     /// Takes down what an object claims, or that it claims nothing: because its manifest cannot be acted on, or only observes. Returns
-    /// the object that waited for what it no longer claims, and is now the oldest.
-    pub fn claim(&self, claimant: &Claimant, desired: Option<&Desired>) -> Option<Claimant> {
-        let claimed = desired.filter(|desired| claims(desired.policy)).map(|desired| {
-            match (&desired.identity.bound, &desired.identity.id) {
-                (Some(arn), _) | (None, ProvisionedModelId::Arn(arn)) => Throughput::Arn(arn.clone()),
+    /// the objects that waited for what it no longer claims, and are now the oldest.
+    pub fn claim(&self, claimant: &Claimant, desired: Option<&Desired>) -> Vec<Claimant> {
+        let claimed = desired.filter(|desired| desired.policy.manages()).map_or_else(Vec::new, |desired| {
+            let found = match (&desired.identity.bound, &desired.identity.id) {
+                (Some(arn), _) | (None, Some(ProvisionedModelId::Arn(arn))) => Some(Throughput::Arn(arn.clone())),
                 // The watch may be behind the pass that found the ARN.
-                (None, ProvisionedModelId::Name(name)) => self
+                (None, Some(ProvisionedModelId::Name(name))) => self
                     .claimed_arn(&claimant.uid)
-                    .unwrap_or_else(|| Throughput::Name(desired.region.clone(), name.clone())),
-            }
+                    .or_else(|| Some(Throughput::Name(desired.region.clone(), name.clone()))),
+                (None, None) => self.claimed_arn(&claimant.uid),
+            };
+            found.into_iter().chain(purchase(desired)).collect()
         });
         self.set(claimant, claimed)
     }
@@ -67,50 +77,89 @@ impl Claims {
         desired: &Desired,
         found: &crate::observed::Throughput,
     ) -> Option<Claimant> {
-        if !claims(desired.policy) {
+        if !desired.policy.manages() {
             return None;
         }
-        self.set(claimant, Some(Throughput::Arn(found.arn.clone())));
+        let bound = Throughput::Arn(found.arn.clone());
+        self.set(claimant, std::iter::once(bound.clone()).chain(purchase(desired)).collect());
         let state = self.state();
         let oldest = |key| state.claimants.get(&key).and_then(BTreeSet::first);
         // An older object of that name that is not bound yet will be.
         let by_name = oldest(Throughput::Name(desired.region.clone(), found.name.clone()));
-        let by_arn = oldest(Throughput::Arn(found.arn.clone()));
-        by_arn.into_iter().chain(by_name).min().filter(|first| **first < *claimant).cloned()
+        oldest(bound).into_iter().chain(by_name).min().filter(|first| **first < *claimant).cloned()
     }
 
-    /// Forgets an object. Returns the one that waited for what it claimed, and is now the oldest.
-    pub fn release(&self, uid: &str) -> Option<Claimant> {
-        let claimant = self.state().claims.get(uid).map(|(claimant, _)| claimant.clone());
-        claimant.and_then(|claimant| self.set(&claimant, None))
+    /// The older object that has bought, or is about to buy, a throughput of the same name, if there is one.
+    pub fn rival_by_name(&self, claimant: &Claimant, desired: &Desired) -> Option<Claimant> {
+        let wanted = purchase(desired)?;
+        let state = self.state();
+        state.claimants.get(&wanted).and_then(BTreeSet::first).filter(|first| **first < *claimant).cloned()
+    }
+
+    /// Takes down that an object is there.
+    pub fn enter(&self, namespace: &str, name: &str, uid: &str) {
+        self.state().present.insert((namespace.to_owned(), name.to_owned()), uid.to_owned());
+    }
+
+    /// Takes down that all objects of a namespace, or of all, are known from now on.
+    pub fn listed(&self, namespace: Option<&str>) {
+        self.state().listed.insert(namespace.map(str::to_owned));
+    }
+
+    /// Whether an object of this cluster manages no throughput any more: it is not there, or it claims nothing. What is not watched is not
+    /// known, and counts as being there.
+    pub fn is_gone(&self, owner: &Owner) -> bool {
+        let state = self.state();
+        let is_watched = state.listed.contains(&None) || state.listed.contains(&Some(owner.namespace.clone()));
+        let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
+        is_watched && uid.is_none_or(|uid| !state.claims.contains_key(uid))
+    }
+
+    /// Takes down that an object waits for another of this cluster to go.
+    pub fn wait_for(&self, claimant: &Claimant, owner: &Owner) {
+        let key = (owner.namespace.clone(), owner.name.clone());
+        self.state().waiting.entry(key).or_default().insert(claimant.clone());
+    }
+
+    /// Forgets an object. Returns those that waited for it or for what it claimed.
+    pub fn release(&self, namespace: &str, name: &str, uid: &str) -> Vec<Claimant> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let (claimant, waited) = {
+            let mut state = self.state();
+            if state.present.get(&key).is_some_and(|present| present == uid) {
+                state.present.remove(&key);
+            }
+            let waited = state.waiting.remove(&key).unwrap_or_default();
+            (state.claims.get(uid).map(|(claimant, _)| claimant.clone()), waited)
+        };
+        claimant.map(|claimant| self.set(&claimant, Vec::new())).into_iter().flatten().chain(waited).collect()
     }
 
     fn claimed_arn(&self, uid: &str) -> Option<Throughput> {
-        self.state()
-            .claims
-            .get(uid)
-            .map(|(_, claimed)| claimed)
-            .filter(|claimed| matches!(claimed, Throughput::Arn(_)))
-            .cloned()
+        let state = self.state();
+        let (_, claimed) = state.claims.get(uid)?;
+        claimed.iter().find(|claimed| matches!(claimed, Throughput::Arn(_))).cloned()
     }
 
-    fn set(&self, claimant: &Claimant, claimed: Option<Throughput>) -> Option<Claimant> {
+    fn set(&self, claimant: &Claimant, claimed: Vec<Throughput>) -> Vec<Claimant> {
         let mut state = self.state();
-        let State { claimants, claims } = &mut *state;
-        let mut next = None;
-        if let Some((_, had)) = claims.get(&claimant.uid).filter(|(_, had)| Some(had) != claimed.as_ref()) {
-            if let Some(others) = claimants.get_mut(had) {
+        let State { claimants, claims, .. } = &mut *state;
+        let had = claims.remove(&claimant.uid).map(|(_, had)| had).unwrap_or_default();
+        let mut next = Vec::new();
+        for given_up in had.iter().filter(|had| !claimed.contains(had)) {
+            if let Some(others) = claimants.get_mut(given_up) {
                 let was_first = others.first() == Some(claimant);
                 others.remove(claimant);
-                next = others.first().filter(|_| was_first).cloned();
+                next.extend(others.first().filter(|_| was_first).cloned());
                 if others.is_empty() {
-                    claimants.remove(had);
+                    claimants.remove(given_up);
                 }
             }
-            claims.remove(&claimant.uid);
         }
-        if let Some(claimed) = claimed {
+        for claimed in &claimed {
             claimants.entry(claimed.clone()).or_default().insert(claimant.clone());
+        }
+        if !claimed.is_empty() {
             claims.insert(claimant.uid.clone(), (claimant.clone(), claimed));
         }
         next
@@ -123,17 +172,16 @@ impl Claims {
     }
 }
 
-/// Looking does no harm: any number of objects may.
-fn claims(policy: ManagementPolicy) -> bool {
-    match policy {
-        ManagementPolicy::Observe => false,
-        ManagementPolicy::Update => true,
-    }
+/// What an object claims that buys: the name, also when it has bought, so that no other buys under it.
+fn purchase(desired: &Desired) -> Option<Throughput> {
+    let purchase = desired.purchase()?;
+    Some(Throughput::Purchase(desired.region.clone(), purchase.name.clone()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crd::ManagementPolicy;
     use crate::plan::tests::{ARN, SERVED, desired, throughput};
 
     fn claimant(second: i64, name: &str) -> Claimant {
@@ -143,7 +191,7 @@ mod tests {
 
     fn named(name: &str) -> Desired {
         let mut desired = desired();
-        desired.identity.id = ProvisionedModelId::Name(ProvisionedModelName::from_aws(name));
+        desired.identity.id = Some(ProvisionedModelId::Name(ProvisionedModelName::from_aws(name)));
         desired
     }
 
@@ -155,8 +203,8 @@ mod tests {
         assert_eq!(claims.bind(&old, &desired(), &found), None);
         assert_eq!(claims.bind(&middle, &desired(), &found), Some(old.clone()));
         assert_eq!(claims.bind(&young, &desired(), &found), Some(old));
-        assert_eq!(claims.release("middle"), None, "nobody waits for one that waits");
-        assert_eq!(claims.release("old"), Some(young.clone()));
+        assert_eq!(claims.release("ml", "middle", "middle"), Vec::new(), "nobody waits for one that waits");
+        assert_eq!(claims.release("ml", "old", "old"), std::slice::from_ref(&young));
         assert_eq!(claims.bind(&young, &desired(), &found), None);
     }
 
@@ -173,8 +221,51 @@ mod tests {
         let (claims, found) = (Claims::default(), throughput(SERVED));
         let (old, young) = (claimant(1, "old"), claimant(2, "young"));
         assert_eq!(claims.bind(&old, &named("x"), &found), None);
-        assert_eq!(claims.claim(&old, Some(&named("x"))), None);
+        assert_eq!(claims.claim(&old, Some(&named("x"))), Vec::new());
         assert_eq!(claims.bind(&young, &desired(), &found), Some(old));
+    }
+
+    fn buying(name: &str) -> Desired {
+        let owner = Owner { cluster: "c".into(), namespace: "ml".into(), name: "x".into(), uid: "x".into() };
+        let mut desired = Desired { owner: Some(owner), ..named(name) };
+        (desired.policy, desired.units) = (ManagementPolicy::Full, Some(1));
+        desired.identity.id = None;
+        desired.name = Some(ProvisionedModelName::from_aws(name));
+        desired.model = Some(crate::identifiers::ModelIdentifier::parse(SERVED).unwrap());
+        desired
+    }
+
+    #[test]
+    fn a_name_is_bought_under_by_the_oldest_alone_also_when_it_has_bought() {
+        let (claims, found) = (Claims::default(), throughput(SERVED));
+        let (old, young) = (claimant(1, "old"), claimant(2, "young"));
+        assert_eq!(claims.claim(&old, Some(&buying("x"))), Vec::new());
+        assert_eq!(claims.claim(&young, Some(&buying("x"))), Vec::new());
+        assert_eq!(claims.rival_by_name(&young, &buying("x")), Some(old.clone()));
+        assert_eq!(claims.rival_by_name(&old, &buying("x")), None);
+        assert_eq!(claims.bind(&old, &buying("x"), &found), None);
+        assert_eq!(claims.rival_by_name(&young, &buying("x")), Some(old.clone()));
+        assert_eq!(claims.rival_by_name(&young, &buying("y")), None);
+        assert_eq!(claims.release("ml", "old", "old"), std::slice::from_ref(&young));
+        assert_eq!(claims.rival_by_name(&young, &buying("x")), None);
+    }
+
+    #[test]
+    fn a_holder_is_gone_when_all_objects_are_known_and_it_is_none_of_them_or_claims_nothing() {
+        let claims = Claims::default();
+        let holder = Owner { cluster: "c".into(), namespace: "ml".into(), name: "old".into(), uid: "other".into() };
+        assert!(!claims.is_gone(&holder), "nothing is known yet");
+        claims.listed(Some("search"));
+        assert!(!claims.is_gone(&holder), "its namespace is not watched");
+        claims.listed(Some("ml"));
+        assert!(claims.is_gone(&holder));
+        claims.enter("ml", "old", "old");
+        assert!(claims.is_gone(&holder), "it is there, and claims nothing");
+        claims.claim(&claimant(1, "old"), Some(&buying("x")));
+        assert!(!claims.is_gone(&holder));
+        claims.wait_for(&claimant(2, "young"), &holder);
+        assert_eq!(claims.release("ml", "old", "old"), [claimant(2, "young")]);
+        assert!(claims.is_gone(&holder));
     }
 
     #[test]

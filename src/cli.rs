@@ -1,13 +1,14 @@
 //! The command line. Every flag of `run` has an environment variable.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
-use crate::telemetry::LogFormat;
+use crate::{preview::render::Format, telemetry::LogFormat};
 
-/// A Kubernetes operator that renames Amazon Bedrock provisioned throughput and moves it to another model, in place.
+/// A Kubernetes operator for Amazon Bedrock provisioned throughput: renames it and moves it to another model in place, tags it, and, where
+/// it is told to, buys and deletes it.
 #[derive(Debug, Parser)]
 #[command(name = "bedrock-throughput-operator", version, max_term_width = 120)]
 pub struct Cli {
@@ -23,6 +24,13 @@ pub enum Command {
     ///
     /// Kubernetes: KUBECONFIG, or the pod's service account. AWS: the default credentials chain, `AWS_REGION`, `AWS_ENDPOINT_URL_BEDROCK`.
     Run(Run),
+    /// Tell what the operator would do at AWS, and do none of it.
+    ///
+    /// Without --filename, for the objects of the cluster (KUBECONFIG); with it, for manifests. Needs the IAM policy deploy/iam/observe.json.
+    ///
+    /// Exit code: 0 if nothing is to do; 2 if something is, be it done at once or waiting for approval, a flag, a date or another policy; 1 for an
+    /// error: a bad manifest, AWS or the cluster not reachable, or an object that would be Stalled.
+    Plan(Plan),
     /// Print the `CustomResourceDefinitions` as YAML.
     Crd,
 }
@@ -54,6 +62,18 @@ pub struct Run {
     #[arg(long, env = "BTO_READ_LAG", default_value = "15s", value_parser = duration, value_name = "DURATION")]
     pub read_lag: Duration,
 
+    /// Let objects with managementPolicy: Full buy throughput, which costs money at once and may not be cancelled
+    #[arg(long, env = "BTO_ALLOW_CREATE")]
+    pub allow_create: bool,
+
+    /// Let objects with deletionPolicy: Delete delete their throughput
+    #[arg(long, env = "BTO_ALLOW_DELETE")]
+    pub allow_delete: bool,
+
+    /// What tells this cluster from others in the tags of throughput; if not given, the uid of its namespace kube-system
+    #[arg(long, env = "BTO_CLUSTER_NAME", value_parser = cluster_name, value_name = "NAME")]
+    pub cluster_name: Option<String>,
+
     /// How log lines are written
     #[arg(long, env = "BTO_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json, value_name = "FORMAT")]
     pub log_format: LogFormat,
@@ -61,6 +81,59 @@ pub struct Run {
     /// What is logged: error, warn, info, debug or trace, or directives such as info,kube=debug
     #[arg(long, env = "BTO_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: String,
+}
+
+/// The flags of `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct Plan {
+    /// Files with manifests, folders with such files, or - for standard input
+    #[arg(short, long, num_args = 1.., value_name = "FILE")]
+    pub filename: Vec<PathBuf>,
+
+    /// Of the cluster: only this namespace. Of manifests: the namespace of those that name none
+    #[arg(short, long)]
+    pub namespace: Option<String>,
+
+    /// With --filename: take status, uid and annotations of the cluster's objects into account, as the operator will when they are applied
+    #[arg(long, requires = "filename")]
+    pub live: bool,
+
+    /// How the plan is written
+    #[arg(short, long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+
+    /// The operator runs with --allow-create
+    #[arg(long, env = "BTO_ALLOW_CREATE")]
+    pub allow_create: bool,
+
+    /// The operator runs with --allow-delete
+    #[arg(long, env = "BTO_ALLOW_DELETE")]
+    pub allow_delete: bool,
+
+    /// The --cluster-name of the operator; if not given, the uid of the namespace kube-system, where the cluster is asked
+    #[arg(long, env = "BTO_CLUSTER_NAME", value_parser = cluster_name, value_name = "NAME")]
+    pub cluster_name: Option<String>,
+
+    /// The --read-lag of the operator
+    #[arg(long, env = "BTO_READ_LAG", default_value = "15s", value_parser = duration, value_name = "DURATION")]
+    pub read_lag: Duration,
+
+    /// The --default-interval of the operator
+    #[arg(long, env = "BTO_DEFAULT_INTERVAL", default_value = "5m", value_parser = interval, value_name = "DURATION")]
+    pub default_interval: Duration,
+
+    /// How long a call to AWS may take before it counts as unanswered
+    #[arg(long, env = "BTO_AWS_TIMEOUT", default_value = "30s", value_parser = positive, value_name = "DURATION")]
+    pub aws_timeout: Duration,
+}
+
+/// A name that can stand in a tag, and before the `/` of an owner.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let is_legal = |c: char| c.is_ascii_alphanumeric() || "._:=+@-".contains(c);
+    if text.is_empty() || text.len() > 128 || !text.chars().all(is_legal) {
+        return Err("use 1 to 128 letters, digits and ._:=+@-".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,11 +1,11 @@
 //! Condition types, their reasons, and the merge that keeps transition times.
 //!
-//! The types follow kstatus (`sigs.k8s.io/cli-utils`, package `kstatus`): `Ready` and `Synced` are always there, `Reconciling` and
-//! `Stalled` only while they hold. [`Reason`] is the one list of reasons; `docs/troubleshooting.md` has a section for each.
+//! The types follow kstatus (`sigs.k8s.io/cli-utils`, package `kstatus`): `Ready` and `Synced` are always there, `Reconciling`, `Stalled`
+//! and `ModelAtRisk` only while they hold. [`Reason`] is the one list of reasons; `docs/troubleshooting.md` has a section for each.
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The types of condition that the operator writes.
@@ -19,11 +19,13 @@ pub enum ConditionType {
     Reconciling,
     /// Nothing will change until somebody changes the manifest, AWS or IAM.
     Stalled,
+    /// What is served may not last: the model behind it is gone, has failed, or comes to its end. A warning that goes with any other state.
+    ModelAtRisk,
 }
 
 impl ConditionType {
     /// Every type, in the order in which they are written.
-    pub const ALL: [Self; 4] = [Self::Ready, Self::Synced, Self::Reconciling, Self::Stalled];
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Synced, Self::Reconciling, Self::Stalled, Self::ModelAtRisk];
 
     /// The type as it stands in `status.conditions[].type`.
     #[must_use]
@@ -33,6 +35,7 @@ impl ConditionType {
             Self::Synced => "Synced",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
+            Self::ModelAtRisk => "ModelAtRisk",
         }
     }
 }
@@ -70,6 +73,8 @@ pub enum Class {
     Settled,
     /// AWS is at work; the operator looks again until it is done.
     Waiting,
+    /// A person's approval or a date is waited for. Looked at once an interval.
+    Held,
     /// A passing fault; tried again by itself with growing pauses.
     Retrying,
     /// Nothing changes until somebody changes the manifest, AWS or IAM. Still looked at once an interval.
@@ -129,6 +134,12 @@ reasons! {
     UnknownStatus => Waiting,
     /// The wanted custom model is still being made.
     ModelNotReady => Waiting,
+    /// AWS was asked to delete the throughput, and still has it.
+    Deleting => Waiting,
+    /// `approval: Manual`: what is due waits until a person approves exactly this plan.
+    ApprovalRequired => Held,
+    /// The object is being deleted, and AWS does not let the throughput go before the end of its commitment.
+    CommitmentRunning => Held,
     /// AWS refused the call because the throughput was busy.
     Conflict => Retrying,
     /// AWS refused the call because there were too many.
@@ -145,14 +156,24 @@ reasons! {
     CredentialsMissing => Retrying,
     /// AWS does not accept the operator's credentials: they are expired or wrong.
     CredentialsRejected => Retrying,
+    /// The ConfigMap for applications could not be written.
+    ExportFailed => Retrying,
+    /// Kubernetes does not let the operator set or take off the finalizer of an object with `deletionPolicy: Delete`.
+    FinalizerFailed => Retrying,
     /// The manifest says something that AWS would refuse, or that this version of the operator does not know.
     InvalidSpec => Stalled,
     /// AWS has no throughput of that ARN or name in that account and region.
     NotFound => Stalled,
     /// AWS has several throughputs of that name.
     AmbiguousName => Stalled,
-    /// Another object manages the same throughput, and is older.
+    /// Another object manages the same throughput: an older one of this cluster, or the one that its tags name.
     AlreadyManaged => Stalled,
+    /// AWS has a throughput of the wanted name that does not belong to this object, so none is bought.
+    NameTaken => Stalled,
+    /// A throughput is to be bought, and the operator runs without `--allow-create`.
+    CreateNotAllowed => Stalled,
+    /// The throughput is to be deleted, and the operator runs without `--allow-delete`.
+    DeleteNotAllowed => Stalled,
     /// AWS has no model of that ARN or name in that account and region.
     ModelNotFound => Stalled,
     /// The wanted custom model failed to be made.
@@ -161,6 +182,16 @@ reasons! {
     ModelFixed => Stalled,
     /// The wanted model is not made from the same base model, so AWS cannot move to it.
     NotSibling => Stalled,
+    /// AWS could not make the throughput; it is not bought again until a person asks.
+    CreateFailed => Stalled,
+    /// AWS could not delete the throughput; it is not tried again until a person asks.
+    DeleteFailed => Stalled,
+    /// The account has no quota left for what is to be bought.
+    QuotaExceeded => Stalled,
+    /// The manifest asks for other model units or another commitment than were bought, and AWS cannot change them.
+    CannotChange => Stalled,
+    /// A ConfigMap of the name to export to belongs to somebody else.
+    ExportConflict => Stalled,
     /// AWS says `Failed` after a change; it is not repeated until the manifest changes or a person asks.
     UpdateFailed => Stalled,
     /// AWS says `Failed`, and not because of a change by this object.
@@ -169,6 +200,10 @@ reasons! {
     Refused => Stalled,
     /// IAM does not allow the operator the call.
     AccessDenied => Stalled,
+    /// AWS calls the foundation model `LEGACY`: it will come to its end. A warning, on `ModelAtRisk` only.
+    ModelLegacy => Settled,
+    /// The foundation model comes to its end within 90 days, or has done so. A warning, on `ModelAtRisk` only.
+    ModelEndOfLife => Settled,
 }
 
 impl fmt::Display for Reason {
@@ -219,6 +254,13 @@ pub fn merge(prior: &[Condition], wanted: Vec<Wanted>, generation: Option<i64>, 
 #[must_use]
 pub fn whole_seconds(time: Timestamp) -> Time {
     Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+}
+
+/// The time of a call as it is kept: to the second that ends after it, so that no look counts as later which is not.
+#[must_use]
+pub fn next_whole_second(time: Timestamp) -> Time {
+    let whole = whole_seconds(time);
+    if whole.0 == time { whole } else { Time(whole.0.checked_add(SignedDuration::from_secs(1)).unwrap_or(time)) }
 }
 
 /// Cuts a text to at most `max` bytes, at the end of a character, and marks the cut.

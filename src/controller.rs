@@ -23,7 +23,7 @@ use kube::{
 
 use crate::{
     claims::Claimant,
-    crd::{ProvisionedThroughputStatus, RECONCILE_REQUESTED_AT},
+    crd::{ANNOTATIONS, FINALIZER, ProvisionedThroughput, ProvisionedThroughputStatus},
     desired::Desired,
     reconcile::{Context, after_an_error, claimant, reconcile},
     report::{Subject, Watched},
@@ -79,7 +79,13 @@ pub async fn run(
         namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     let (reader, writer) = reflector::store();
     let woken = wakes.of(namespace);
-    let mut register = Register { context: Arc::clone(&context), wakes, listed: HashSet::new(), known: HashSet::new() };
+    let mut register = Register {
+        context: Arc::clone(&context),
+        wakes,
+        namespace: namespace.map(str::to_owned),
+        listed: HashSet::new(),
+        known: HashSet::new(),
+    };
     let watched_health = Arc::clone(&health);
     let watched_scope = scope.clone();
     let mut listing = Listing::default();
@@ -125,7 +131,7 @@ fn trim(object: &mut Watched) {
     meta.managed_fields = None;
     meta.labels = None;
     if let Some(annotations) = &mut meta.annotations {
-        annotations.retain(|key, _| key == RECONCILE_REQUESTED_AT);
+        annotations.retain(|key, _| ANNOTATIONS.contains(&key.as_str()));
     }
 }
 
@@ -135,7 +141,9 @@ fn triggers(object: &Watched) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     object.uid().hash(&mut hasher);
     object.meta().generation.hash(&mut hasher);
-    object.annotations().get(RECONCILE_REQUESTED_AT).hash(&mut hasher);
+    for key in ANNOTATIONS {
+        object.annotations().get(key).hash(&mut hasher);
+    }
     object.meta().deletion_timestamp.is_some().hash(&mut hasher);
     Some(hasher.finish())
 }
@@ -167,6 +175,8 @@ impl Listing {
 struct Register {
     context: Arc<Context>,
     wakes: Wakes,
+    /// The namespace whose objects these are; `None`: all.
+    namespace: Option<String>,
     known: HashSet<Subject>,
     listed: HashSet<Subject>,
 }
@@ -186,6 +196,7 @@ impl Register {
                 for subject in &gone {
                     self.remove(subject);
                 }
+                self.context.claims.listed(self.namespace.as_deref());
             }
             watcher::Event::Delete(object) => self.remove(&subject(object)),
         }
@@ -194,7 +205,12 @@ impl Register {
     fn enter(&mut self, object: &Watched) {
         let subject = subject(object);
         self.context.memories.open(&subject.uid);
-        let stays = object.0.as_ref().ok().filter(|object| object.meta().deletion_timestamp.is_none());
+        self.context.claims.enter(&subject.namespace, &subject.name, &subject.uid);
+        // One that is being deleted, and has still to see to its throughput, keeps its claim until it is gone.
+        let is_going = |object: &&ProvisionedThroughput| {
+            object.meta().deletion_timestamp.is_some() && !object.finalizers().iter().any(|has| has == FINALIZER)
+        };
+        let stays = object.0.as_ref().ok().filter(|object| !is_going(object));
         let desired = stays.and_then(|object| {
             let none = ProvisionedThroughputStatus::default();
             Desired::parse(object, object.status.as_ref().unwrap_or(&none), &self.context.defaults).ok()
@@ -208,12 +224,12 @@ impl Register {
         self.known.remove(subject);
         self.context.memories.forget(&subject.uid);
         self.context.metrics.forget(&subject.namespace, &subject.name);
-        let waited = self.context.claims.release(&subject.uid);
+        let waited = self.context.claims.release(&subject.namespace, &subject.name, &subject.uid);
         self.wake(waited);
     }
 
-    fn wake(&self, waited: Option<Claimant>) {
-        if let Some(Claimant { created: _, namespace, name, uid: _ }) = waited {
+    fn wake(&self, waited: Vec<Claimant>) {
+        for Claimant { created: _, namespace, name, uid: _ } in waited {
             tracing::debug!(namespace, name, "what it waited for is free");
             self.wakes.send(&namespace, &name);
         }
@@ -234,6 +250,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::crd::RECONCILE_REQUESTED_AT;
 
     fn object(name: &str, annotations: &serde_json::Value) -> Watched {
         let object = json!({

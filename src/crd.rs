@@ -3,19 +3,19 @@
 //! Field names are AWS's own. What can be known without AWS is refused at admission: patterns, lengths and enums come from AWS's model
 //! (see [`crate::identifiers`]), relations between fields are CEL rules.
 
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSON},
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::identifiers::{
     ARN_MAX, MODEL_IDENTIFIER, MODEL_IDENTIFIER_MAX, NAME_MAX, PROVISIONED_MODEL_ID, PROVISIONED_MODEL_NAME, REGION,
-    REGION_MAX,
+    REGION_MAX, TAG_TEXT, TAG_VALUE_MAX, TAGS_MAX,
 };
 
 /// The API group of everything that belongs to this operator: kinds, annotations, the name it writes under.
@@ -24,13 +24,26 @@ pub const GROUP: &str = "bedrock-throughput.dev";
 /// Any new value makes the operator look and act now; the value that was answered stands in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "bedrock-throughput.dev/reconcile-requested-at";
 
+/// The hash of the plan that a person lets through: that of `status.plan.hash`, and no other.
+pub const APPROVE: &str = "bedrock-throughput.dev/approve";
+
+/// `cluster/namespace/name` of the object that the owner tags at AWS name: this object takes the throughput over from it. Each value is
+/// honoured once.
+pub const TAKE_OVER_FROM: &str = "bedrock-throughput.dev/take-over-from";
+
+/// The annotations that are honoured.
+pub const ANNOTATIONS: [&str; 3] = [RECONCILE_REQUESTED_AT, APPROVE, TAKE_OVER_FROM];
+
+/// The finalizer of objects with `deletionPolicy: Delete`; others have none.
+pub const FINALIZER: &str = "bedrock-throughput.dev/delete-throughput";
+
 /// What an `interval` looks like: hours, minutes and seconds as Go writes durations, such as `5m` or `1h30m`.
 const INTERVAL: &str = "^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$";
 
-/// A provisioned throughput of Amazon Bedrock that exists at AWS, with the name and the model that it should have.
+/// A provisioned throughput of Amazon Bedrock, with the name, the model and the tags that it should have.
 ///
-/// The operator compares both with what AWS has and changes them in place with `UpdateProvisionedModelThroughput`. It neither buys nor
-/// deletes throughput.
+/// The operator compares them with what AWS has and changes them in place. It buys and deletes throughput only where the manifest says so
+/// in so many words (`managementPolicy: Full`, `deletionPolicy: Delete`) and the operator was started with the flag for it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[kube(
     group = "bedrock-throughput.dev",
@@ -43,12 +56,13 @@ const INTERVAL: &str = "^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$";
     namespaced,
     status = "ProvisionedThroughputStatus",
     derive = "PartialEq",
-    doc = "A provisioned throughput of Amazon Bedrock that exists at AWS, with the name and the model that it should have.",
+    doc = "A provisioned throughput of Amazon Bedrock, with the name, the model and the tags that it should have.",
     printcolumn(name = "Throughput", type_ = "string", json_path = ".status.provisionedModelName", description = "Its name at AWS"),
     printcolumn(name = "Model", type_ = "string", json_path = ".status.modelArn", description = "The model that is served"),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.status", description = "Its status at AWS"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "In service, and as the manifest says"),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is ready or not"),
+    printcolumn(name = "Plan", type_ = "string", json_path = ".status.plan.hash", description = "The hash of the plan that waits for approval"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Policy", type_ = "string", json_path = ".spec.managementPolicy", priority = 1),
     printcolumn(name = "Synced", type_ = "string", json_path = r#".status.conditions[?(@.type=="Synced")].status"#, priority = 1),
@@ -57,22 +71,39 @@ const INTERVAL: &str = "^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$";
     printcolumn(name = "Desired model", type_ = "string", json_path = ".status.desiredModelArn", priority = 1),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.provisionedModelArn", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
-    validation = Rule::new("self.spec.provisionedModelId == oldSelf.spec.provisionedModelId || (has(self.status) && has(self.status.provisionedModelArn) && self.spec.provisionedModelId == self.status.provisionedModelArn)")
-        .message("provisionedModelId cannot be changed, except from the name to the ARN in status.provisionedModelArn: to manage another throughput delete this object (nothing happens at AWS) and apply a new one")
+    validation = Rule::new("has(oldSelf.spec.provisionedModelId) ? (has(self.spec.provisionedModelId) && (self.spec.provisionedModelId == oldSelf.spec.provisionedModelId || (has(self.status) && has(self.status.provisionedModelArn) && self.spec.provisionedModelId == self.status.provisionedModelArn))) : (!has(self.spec.provisionedModelId) || !has(self.status) || !has(self.status.provisionedModelArn) || !has(self.status.status) || self.spec.provisionedModelId == self.status.provisionedModelArn)")
+        .message("provisionedModelId cannot be changed, except to the ARN in status.provisionedModelArn: to manage another throughput delete this object (with deletionPolicy: Retain nothing happens at AWS) and apply a new one")
         .field_path(".spec.provisionedModelId")
         .reason(Reason::FieldValueForbidden)
 )]
 #[x_kube(
-    validation = Rule::new("self.provisionedModelId.startsWith('arn:') || size(self.provisionedModelId) <= 63")
+    validation = Rule::new("has(self.provisionedModelId) || self.managementPolicy == 'Full'")
+        .message("provisionedModelId is missing: name the throughput that is managed, or set managementPolicy: Full with provisionedModelName, modelId and modelUnits to buy one")
+        .field_path(".provisionedModelId"),
+    validation = Rule::new("has(self.provisionedModelId) || self.managementPolicy != 'Full' || (has(self.provisionedModelName) && has(self.modelId) && has(self.modelUnits))")
+        .message("managementPolicy: Full buys a throughput, and needs provisionedModelName, modelId and modelUnits for it; or name an existing one with provisionedModelId"),
+    validation = Rule::new("self.managementPolicy == 'Full' || !has(self.modelUnits)")
+        .message("modelUnits only counts when a throughput is bought: AWS cannot change it later; leave it out, or set managementPolicy: Full")
+        .field_path(".modelUnits"),
+    validation = Rule::new("self.managementPolicy == 'Full' || !has(self.commitmentDuration)")
+        .message("commitmentDuration only counts when a throughput is bought: AWS cannot change it later; leave it out, or set managementPolicy: Full")
+        .field_path(".commitmentDuration"),
+    validation = Rule::new("self.managementPolicy == 'Full' || self.deletionPolicy == 'Retain'")
+        .message("deletionPolicy: Delete needs managementPolicy: Full: with any other policy the throughput is never deleted")
+        .field_path(".deletionPolicy"),
+    validation = Rule::new("self.managementPolicy != 'Full' || !has(self.tags) || size(self.tags) <= 46")
+        .message("with managementPolicy: Full there may be at most 46 tags: AWS allows 50, and the operator adds four of its own")
+        .field_path(".tags"),
+    validation = Rule::new("!has(self.provisionedModelId) || self.provisionedModelId.startsWith('arn:') || size(self.provisionedModelId) <= 63")
         .message("provisionedModelId is longer than a name can be (63 characters) and is not an ARN: use the name or the ARN that `aws bedrock list-provisioned-model-throughputs` shows")
         .field_path(".provisionedModelId"),
-    validation = Rule::new("!has(self.region) || !self.provisionedModelId.startsWith('arn:') || self.provisionedModelId.split(':')[3] == self.region")
+    validation = Rule::new("!has(self.region) || !has(self.provisionedModelId) || !self.provisionedModelId.startsWith('arn:') || self.provisionedModelId.split(':')[3] == self.region")
         .message("region is not the region in the ARN of provisionedModelId: leave region out, or make both the same")
         .field_path(".region"),
     validation = Rule::new("!has(self.region) || !has(self.modelId) || !self.modelId.startsWith('arn:') || self.modelId.split(':')[3] == self.region")
         .message("modelId is the ARN of a model in another region than region: a throughput can only serve models of its own region")
         .field_path(".modelId"),
-    validation = Rule::new("!has(self.modelId) || !self.modelId.startsWith('arn:') || !self.provisionedModelId.startsWith('arn:') || self.modelId.split(':')[3] == self.provisionedModelId.split(':')[3]")
+    validation = Rule::new("!has(self.modelId) || !self.modelId.startsWith('arn:') || !has(self.provisionedModelId) || !self.provisionedModelId.startsWith('arn:') || self.modelId.split(':')[3] == self.provisionedModelId.split(':')[3]")
         .message("modelId is the ARN of a model in another region than provisionedModelId: a throughput can only serve models of its own region")
         .field_path(".modelId"),
     validation = Rule::new("!has(self.modelId) || self.modelId.startsWith('arn:') || self.modelId.contains('.') || size(self.modelId) <= 63")
@@ -81,13 +112,15 @@ const INTERVAL: &str = "^([0-9]{1,3}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProvisionedThroughputSpec {
-    /// The throughput that is managed: its ARN, or its name. It must exist at AWS.
+    /// The throughput that is managed: its ARN, or its name. It must exist at AWS. Left out, which takes `managementPolicy: Full`, one is
+    /// bought.
     ///
     /// A name only finds the ARN the first time; from then on the ARN in `status.provisionedModelArn` is the identity, and a rename does
     /// not lose it. Where `status` was lost and AWS no longer knows the name, `provisionedModelName` is tried, which a rename had reached
-    /// before. Cannot be changed, except from the name to that ARN.
+    /// before. Cannot be changed, except to that ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = ARN_MAX), regex(pattern = PROVISIONED_MODEL_ID))]
-    pub provisioned_model_id: String,
+    pub provisioned_model_id: Option<String>,
 
     /// The wanted name. Left out, the name is not managed.
     ///
@@ -105,14 +138,56 @@ pub struct ProvisionedThroughputSpec {
     #[schemars(length(min = 1, max = MODEL_IDENTIFIER_MAX), regex(pattern = MODEL_IDENTIFIER))]
     pub model_id: Option<String>,
 
-    /// The AWS region. Left out, it is the region of the ARN in `provisionedModelId`, else the operator's.
+    /// The AWS region. Left out, it is the region of the ARN in `provisionedModelId`, else that of the ARN in `modelId`, else the
+    /// operator's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = REGION_MAX), regex(pattern = REGION))]
     pub region: Option<String>,
 
-    /// What the operator may do at AWS. `Observe`: only look and tell. `Update`: change the name and the model.
+    /// What the operator may do at AWS. `Observe`: only look and tell. `Update`: change the name, the model and the tags. `Full`: also buy
+    /// the throughput where `provisionedModelId` is left out, and delete it where `deletionPolicy` says so.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
+
+    /// Whether a call that changes something at AWS waits for a person. `Manual`: it waits until the annotation
+    /// `bedrock-throughput.dev/approve` has the hash in `status.plan.hash`.
+    #[serde(default)]
+    pub approval: Approval,
+
+    /// What becomes of the throughput when this object is deleted. `Retain`: it stays as it is, and AWS goes on billing it. `Delete`, which
+    /// takes `managementPolicy: Full`: it is deleted first, as soon as AWS allows it.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+
+    /// How many model units are bought. AWS cannot change it later: a difference is told, not acted on.
+    ///
+    /// What a model unit does and costs depends on the model; see the AWS page "Amazon Bedrock pricing".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub model_units: Option<i32>,
+
+    /// The commitment that is bought. Left out, there is none, and the throughput can be deleted at any time. AWS cannot change it later: a
+    /// difference is told, not acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitment_duration: Option<CommitmentDuration>,
+
+    /// Tags of the throughput. Only these keys are managed; other tags at AWS are left alone. A key that is taken out of the manifest is
+    /// taken off the throughput if this object had put it there.
+    ///
+    /// AWS: at most 50 tags; keys of 1 to 128 and values of up to 256 letters, digits, spaces and `._:/=+@-`; keys that begin with `aws:` are
+    /// AWS's own. Keys that begin with `bedrock-throughput.dev/` are the operator's.
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "tags_schema")]
+    #[x_kube(
+        validation = Rule::new("self.all(key, size(key) >= 1 && size(key) <= 128 && key.matches('^[a-zA-Z0-9 ._:/=+@-]+$'))").message("a tag key has 1 to 128 letters, digits, spaces and ._:/=+@-"),
+        validation = Rule::new("self.all(key, !key.lowerAscii().startsWith('aws:'))").message("tag keys that begin with aws: are AWS's own"),
+        validation = Rule::new("self.all(key, !key.startsWith('bedrock-throughput.dev/'))").message("tag keys that begin with bedrock-throughput.dev/ are the operator's own")
+    )]
+    pub tags: BTreeMap<String, String>,
+
+    /// Where an application finds what it needs to call the model. `Ready` is `True` only when it has been written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export_to: Option<ExportTo>,
 
     /// How often drift is looked for: hours, minutes and seconds, such as `5m` or `1h30m`, from `10s` to `24h`. Left out, the operator's
     /// `--default-interval`.
@@ -131,14 +206,197 @@ pub struct ProvisionedThroughputSpec {
 pub enum ManagementPolicy {
     /// Only look and tell.
     Observe,
-    /// Change the name and the model in place.
+    /// Change the name, the model and the tags in place.
     #[default]
     Update,
+    /// Also buy and delete.
+    Full,
 }
 
 impl ManagementPolicy {
     /// Every policy.
-    pub const ALL: [Self; 2] = [Self::Observe, Self::Update];
+    pub const ALL: [Self; 3] = [Self::Observe, Self::Update, Self::Full];
+
+    /// Whether the throughput belongs to the object, as its tags say.
+    #[must_use]
+    pub fn owns(self) -> bool {
+        match self {
+            Self::Observe | Self::Update => false,
+            Self::Full => true,
+        }
+    }
+
+    /// Whether the throughput is deleted with the object.
+    #[must_use]
+    pub fn deletes(self, deletion: DeletionPolicy) -> bool {
+        match (self, deletion) {
+            (Self::Full, DeletionPolicy::Delete) => true,
+            (Self::Full, DeletionPolicy::Retain) | (Self::Observe | Self::Update, _) => false,
+        }
+    }
+
+    /// Whether the object manages the throughput: it may change it, and nobody else should.
+    #[must_use]
+    pub fn manages(self) -> bool {
+        match self {
+            Self::Observe => false,
+            Self::Update | Self::Full => true,
+        }
+    }
+}
+
+/// Whether a change waits for a person.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Approval {
+    /// It does not.
+    #[default]
+    Automatic,
+    /// It waits for the annotation `bedrock-throughput.dev/approve`.
+    Manual,
+}
+
+/// What becomes of the throughput when the object is deleted.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DeletionPolicy {
+    /// It stays as it is.
+    #[default]
+    Retain,
+    /// It is deleted first.
+    Delete,
+}
+
+/// The commitment that is bought: for that long the throughput cannot be deleted, at a lower price. Left out, there is none, and it can be
+/// deleted at any time. AWS cannot change it later: a difference is told, not acted on.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommitmentDuration {
+    /// One month.
+    OneMonth,
+    /// Six months.
+    SixMonths,
+}
+
+impl CommitmentDuration {
+    /// Every duration.
+    pub const ALL: [Self; 2] = [Self::OneMonth, Self::SixMonths];
+
+    /// AWS's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OneMonth => "OneMonth",
+            Self::SixMonths => "SixMonths",
+        }
+    }
+}
+
+/// Where an application finds what it needs to call the model.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportTo {
+    /// A ConfigMap in the namespace of this object. It is made by the operator, belongs to this object, and goes with it. One of that name
+    /// that belongs to somebody else is not touched.
+    pub config_map: ConfigMapExport,
+}
+
+/// A ConfigMap that is written for applications.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapExport {
+    /// Its name.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    pub name: String,
+
+    /// Other names for the keys. Those that are left out keep their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<ExportKeys>,
+}
+
+impl ConfigMapExport {
+    /// The key that a value is written under.
+    #[must_use]
+    pub fn key(&self, value: ExportValue) -> &str {
+        value.key(self.keys.as_ref())
+    }
+}
+
+macro_rules! export_keys {
+    ($($(#[doc = $doc:literal])+ $field:ident $default:literal,)+) => {
+        /// The keys of the ConfigMap: for each of these values, the key that it is written under.
+        ///
+        /// The names that they have by themselves can be environment variables, so that `envFrom` takes the ConfigMap as it is.
+        #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Default)]
+        #[serde(rename_all = "camelCase")]
+        pub struct ExportKeys {
+            $(
+                $(#[doc = $doc])+
+                #[doc = concat!("\nLeft out, it is `", $default, "`.")]
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+                pub $field: Option<String>,
+            )+
+        }
+
+        /// A value that is exported.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[allow(non_camel_case_types, reason = "named after the fields that they stand for")]
+        pub enum ExportValue {
+            $($(#[doc = $doc])+ $field,)+
+        }
+
+        impl ExportValue {
+            /// Every value.
+            pub const ALL: &'static [Self] = &[$(Self::$field),+];
+        }
+
+        impl ExportValue {
+            fn key(self, keys: Option<&ExportKeys>) -> &str {
+                match self {
+                    $(Self::$field => keys.and_then(|keys| keys.$field.as_deref()).unwrap_or($default),)+
+                }
+            }
+        }
+    };
+}
+
+export_keys! {
+    /// The ARN of the throughput: the `modelId` of InvokeModel and Converse.
+    provisioned_model_arn "BEDROCK_PROVISIONED_MODEL_ARN",
+    /// The same, percent-encoded as it stands in a URL.
+    provisioned_model_arn_url_encoded "BEDROCK_PROVISIONED_MODEL_ARN_URL_ENCODED",
+    /// The last part of the ARN: twelve letters and digits.
+    provisioned_model_id "BEDROCK_PROVISIONED_MODEL_ID",
+    /// The name at AWS.
+    provisioned_model_name "BEDROCK_PROVISIONED_MODEL_NAME",
+    /// The region.
+    region "BEDROCK_REGION",
+    /// The status at AWS, such as `InService`.
+    status "BEDROCK_PROVISIONED_MODEL_STATUS",
+    /// The ARN of the model that is served.
+    model_arn "BEDROCK_MODEL_ARN",
+    /// The ARN of the foundation model that it is made from.
+    foundation_model_arn "BEDROCK_FOUNDATION_MODEL_ARN",
+    /// The id of that foundation model, such as `amazon.nova-lite-v1:0:24k`.
+    foundation_model_id "BEDROCK_FOUNDATION_MODEL_ID",
+    /// All of the above as lines `KEY=value`, for programs that read an `.env` file.
+    env "bedrock.env",
+}
+
+/// Server-side apply leaves `null` where all keys of a map go.
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// The schema of tags: a map, with AWS's bounds on its size and values. Keys are bounded by rules, for which a schema has no words.
+fn tags_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "nullable": true,
+        "maxProperties": TAGS_MAX,
+        "additionalProperties": {"type": "string", "maxLength": TAG_VALUE_MAX, "pattern": TAG_TEXT},
+    })
 }
 
 /// What was seen at AWS, what was done there, and what it means.
@@ -207,6 +465,27 @@ pub struct ProvisionedThroughputStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_message: Option<String>,
 
+    /// The keys of the tags that this object has put on the throughput.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub managed_tag_keys: BTreeSet<String>,
+
+    /// The ConfigMap that was written for applications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exported_to: Option<ExportedTo>,
+
+    /// The last value of the annotation `bedrock-throughput.dev/approve` that let a plan through, or was told to fit none, while the
+    /// annotation is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_approval: Option<String>,
+
+    /// The last value of the annotation `bedrock-throughput.dev/take-over-from` that was honoured, while the annotation is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_take_over: Option<String>,
+
+    /// Which end of a commitment was last told of, and how near it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitment_notice: Option<CommitmentNotice>,
+
     /// The call that is due, and why it has not been made or answered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanStatus>,
@@ -215,10 +494,41 @@ pub struct ProvisionedThroughputStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_update: Option<LastUpdate>,
 
-    /// `Ready`, `Synced`, and, only while they hold, `Reconciling` and `Stalled`.
+    /// `Ready`, `Synced`, and, only while they hold, `Reconciling`, `Stalled` and `ModelAtRisk`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The ConfigMap that was written for applications.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedTo {
+    /// Its name.
+    pub config_map: String,
+}
+
+/// That the end of a commitment was told of.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitmentNotice {
+    /// The end that it was about.
+    pub expiration_time: Time,
+    /// How near it was.
+    pub stage: CommitmentStage,
+}
+
+/// How near the end of a commitment is.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CommitmentStage {
+    /// 30 days or less.
+    Within30Days,
+    /// 7 days or less.
+    Within7Days,
+    /// A day or less.
+    Within1Day,
+    /// It is over: AWS goes on billing until the throughput is deleted.
+    Ended,
 }
 
 /// The call that is due.
@@ -227,26 +537,48 @@ pub struct ProvisionedThroughputStatus {
 pub struct PlanStatus {
     /// What is to be done.
     pub action: PlanAction,
-    /// The members that the request carries beside the throughput's ARN.
-    pub request: UpdateRequest,
+    /// The members that the request carries, beside the throughput's ARN. A Delete has none.
+    // Server-side apply makes null of an empty map where a fuller one was.
+    #[serde(default, skip_serializing_if = "CallRequest::is_empty")]
+    pub request: CallRequest,
     /// What the call does, in words.
     pub message: String,
+    /// What is served meanwhile, what it may cost, and whether it can be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consequence: Option<String>,
     /// What it waits for.
     pub waiting_for: WaitingFor,
+    /// Stands for exactly this plan: the value of the annotation `bedrock-throughput.dev/approve` that lets it through once. Only there
+    /// while the plan waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// Why the call is due.
-    pub cause: UpdateCause,
+    pub cause: ChangeCause,
     /// What the members of the request are at AWS before the call.
-    pub from: UpdateRequest,
+    #[serde(default, skip_serializing_if = "CallRequest::is_empty")]
+    pub from: CallRequest,
     /// When the call was sent, while its answer is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Time>,
 }
 
-/// The calls that change something at AWS.
-#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What is done at AWS.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PlanAction {
+    /// `CreateProvisionedModelThroughput`.
+    Create,
     /// `UpdateProvisionedModelThroughput`.
+    #[default]
     Update,
+    /// `UntagResource` and `TagResource`, whichever there is something for.
+    Tag,
+    /// `DeleteProvisionedModelThroughput`.
+    Delete,
+}
+
+impl PlanAction {
+    /// Every action.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Tag, Self::Delete];
 }
 
 /// What a due call waits for.
@@ -256,51 +588,67 @@ pub enum WaitingFor {
     Answer,
     /// The throughput or the wanted model, with which AWS is busy.
     Aws,
+    /// The end of the commitment.
+    Commitment,
     /// The next try, after a passing fault.
     Retry,
+    /// A person who sets the annotation `bedrock-throughput.dev/approve` to `hash`.
+    Approval,
     /// Somebody who changes the manifest, AWS or IAM.
     Change,
     /// A `managementPolicy` that allows it.
     ManagementPolicy,
+    /// An operator that was started with `--allow-create` or `--allow-delete`.
+    OperatorFlag,
 }
 
 /// Why a change is made.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UpdateCause {
+pub enum ChangeCause {
     /// The manifest asks for something that AWS did not have so far.
     Manifest,
     /// AWS had what the manifest asks for, and somebody changed it there.
     Drift,
 }
 
-/// The members of `UpdateProvisionedModelThroughput`, without the id. Only what differs is in it.
+/// The members of a request, by AWS's names. Only what is sent is in it.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[serde(rename_all = "camelCase")]
-pub struct UpdateRequest {
-    /// The new name.
+pub struct CallRequest {
+    /// Update: the new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_provisioned_model_name: Option<String>,
-    /// The ARN of the new model.
+    /// Update: the ARN of the new model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired_model_id: Option<String>,
+    /// Create: the idempotency token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_request_token: Option<String>,
+    /// Create: the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioned_model_name: Option<String>,
+    /// Create: the ARN of the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_id: Option<String>,
+    /// Create: how many model units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_units: Option<i32>,
+    /// Create: the commitment; not there: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitment_duration: Option<CommitmentDuration>,
+    /// Create and TagResource: the tags that are put on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// UntagResource: the keys of the tags that are taken off.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tag_keys: BTreeSet<String>,
 }
 
-impl UpdateRequest {
-    /// Whether the request would change nothing.
+impl CallRequest {
+    /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.desired_provisioned_model_name.is_none() && self.desired_model_id.is_none()
-    }
-}
-
-impl fmt::Display for UpdateRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.desired_provisioned_model_name, &self.desired_model_id) {
-            (Some(name), Some(model)) => write!(f, "name {name} and model {model}"),
-            (Some(name), None) => write!(f, "name {name}"),
-            (None, Some(model)) => write!(f, "model {model}"),
-            (None, None) => f.write_str("nothing"),
-        }
+        *self == Self::default()
     }
 }
 
@@ -308,8 +656,14 @@ impl fmt::Display for UpdateRequest {
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct LastUpdate {
+    /// What was done.
+    #[serde(default)]
+    pub action: PlanAction,
     /// When the call was sent.
     pub time: Time,
+    /// When the call was over: reads at AWS may lag behind that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_time: Option<Time>,
     /// AWS's id of the call, to find it in `CloudTrail`. Missing where the answer was lost and only its effect was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -317,14 +671,19 @@ pub struct LastUpdate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
     /// Why it was made.
-    pub cause: UpdateCause,
+    pub cause: ChangeCause,
     /// What the changed members were before.
-    pub from: UpdateRequest,
-    /// What they were changed to.
-    pub to: UpdateRequest,
+    #[serde(default, skip_serializing_if = "CallRequest::is_empty")]
+    pub from: CallRequest,
+    /// What they were changed to. A Delete has none.
+    #[serde(default, skip_serializing_if = "CallRequest::is_empty")]
+    pub to: CallRequest,
     /// When a look first found all of it served. Missing while AWS is at work, and where the change failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_time: Option<Time>,
+    /// Why it failed, in AWS's words, where it was reported as failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_message: Option<String>,
 }
 
 /// The CRD as it is installed: what the derive makes, and the default `status` of `observedGeneration: -1`.

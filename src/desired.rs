@@ -1,19 +1,27 @@
 //! The manifest as validated values. Later stations never reach into the manifest again.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use crate::{
-    crd::{ManagementPolicy, ProvisionedThroughput, ProvisionedThroughputStatus, RECONCILE_REQUESTED_AT},
+    crd::{
+        APPROVE, Approval, CommitmentDuration, ConfigMapExport, DeletionPolicy, ManagementPolicy,
+        ProvisionedThroughput, ProvisionedThroughputStatus, RECONCILE_REQUESTED_AT, TAKE_OVER_FROM,
+    },
     identifiers::{
         InvalidIdentifier, ModelIdentifier, ProvisionedModelArn, ProvisionedModelId, ProvisionedModelName, Region,
+        TAGS_MAX, check_tag,
     },
+    owner::Owner,
 };
 
 /// The shortest and the longest `interval` that a manifest may ask for. The CRD says the same.
 const INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);
+
+/// How many tags name the owner.
+const OWNER_TAGS: usize = 4;
 
 /// What the operator falls back on where a manifest says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +30,8 @@ pub struct Defaults {
     pub region: Option<Region>,
     /// How often drift is looked for.
     pub interval: Duration,
+    /// What tells this cluster from others in the tags of a throughput, once it is known.
+    pub cluster: Option<String>,
 }
 
 /// How the throughput is found, in this order: the ARN that the object was bound to, the id of the manifest, and, where that is a name
@@ -30,10 +40,25 @@ pub struct Defaults {
 pub struct Identity {
     /// The ARN in `status`.
     pub bound: Option<ProvisionedModelArn>,
-    /// The id in the manifest.
-    pub id: ProvisionedModelId,
+    /// The id in the manifest; `None`: it is bought.
+    pub id: Option<ProvisionedModelId>,
     /// The wanted name, where the id is a name.
     pub fallback: Option<ProvisionedModelName>,
+}
+
+/// What is bought where AWS has no such throughput.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purchase<'a> {
+    /// The name.
+    pub name: &'a ProvisionedModelName,
+    /// The model.
+    pub model: &'a ModelIdentifier,
+    /// How many model units.
+    pub units: i32,
+    /// For how long.
+    pub commitment: Option<CommitmentDuration>,
+    /// The object that it will belong to.
+    pub owner: &'a Owner,
 }
 
 /// What the manifest says.
@@ -49,6 +74,22 @@ pub struct Desired {
     pub region: Region,
     /// What may be done at AWS.
     pub policy: ManagementPolicy,
+    /// Whether a change waits for a person.
+    pub approval: Approval,
+    /// What becomes of the throughput when the object is deleted.
+    pub deletion: DeletionPolicy,
+    /// The wanted model units; `None`: not managed.
+    pub units: Option<i32>,
+    /// The wanted commitment; `None`: not managed, and none where one is bought.
+    pub commitment: Option<CommitmentDuration>,
+    /// The wanted tags; others are left alone.
+    pub tags: BTreeMap<String, String>,
+    /// Where an application finds what it needs.
+    pub export: Option<ConfigMapExport>,
+    /// The object as an owner, where it is known which cluster this is. With `managementPolicy: Full` it is.
+    pub owner: Option<Owner>,
+    /// The uid of the object.
+    pub uid: String,
     /// How often drift is looked for.
     pub interval: Duration,
     /// Whether to leave AWS alone for now.
@@ -57,6 +98,14 @@ pub struct Desired {
     pub generation: Option<i64>,
     /// The value of the annotation `reconcile-requested-at`, where it has not been answered yet.
     pub requested: Option<String>,
+    /// The value of the annotation `approve`.
+    pub approved: Option<String>,
+    /// The value of the annotation `take-over-from`.
+    pub take_over: Option<String>,
+    /// When the object was made.
+    pub created: Option<Timestamp>,
+    /// Whether the object is being deleted.
+    pub is_going: bool,
 }
 
 /// A manifest that cannot be acted on.
@@ -78,13 +127,27 @@ pub enum InvalidSpec {
         region: Region,
     },
     /// No region anywhere.
-    #[error(
-        "no region is known for provisionedModelId {id}: set spec.region, use an ARN, or start the operator with AWS_REGION"
-    )]
+    #[error("no region is known for {throughput}: set spec.region, use an ARN, or start the operator with AWS_REGION")]
     NoRegion {
-        /// The id.
-        id: ProvisionedModelId,
+        /// The field that names the throughput, and its value.
+        throughput: String,
     },
+    /// `Full` in an operator that does not know in which cluster it is.
+    #[error(
+        "managementPolicy: Full needs to know which cluster this is, to tag the throughput with it: start the operator with --cluster-name, or let it get the namespace kube-system"
+    )]
+    NoCluster,
+    /// A throughput that is neither named nor described.
+    #[error(
+        "{missing} is missing: name an existing throughput with provisionedModelId, or, with managementPolicy: Full, describe the one to buy with provisionedModelName, modelId and modelUnits"
+    )]
+    Incomplete {
+        /// The field.
+        missing: &'static str,
+    },
+    /// Tags that AWS would refuse.
+    #[error("spec.tags: {0}")]
+    Tags(String),
     /// An interval that cannot be read, or is out of bounds.
     #[error(
         "spec.interval {0:?} is not a duration from 10s to 24h, written in hours, minutes and seconds: 5m, 1h30m, 90s"
@@ -109,11 +172,42 @@ impl Desired {
         defaults: &Defaults,
     ) -> Result<Self, InvalidSpec> {
         let spec = &object.spec;
-        let id = ProvisionedModelId::parse(&spec.provisioned_model_id)?;
+        let id = spec.provisioned_model_id.as_deref().map(ProvisionedModelId::parse).transpose()?;
         let name = spec.provisioned_model_name.as_deref().map(ProvisionedModelName::parse).transpose()?;
         let model = spec.model_id.as_deref().map(ModelIdentifier::parse).transpose()?;
-        let bound = status.provisioned_model_arn.clone().map(ProvisionedModelArn::from_aws);
-        let region = region_of(spec.region.as_deref(), bound.as_ref(), &id, defaults)?;
+        // Another ARN is admitted only for an object whose own is gone.
+        let replaced = |bound: &ProvisionedModelArn| match &id {
+            Some(ProvisionedModelId::Arn(arn)) => arn != bound,
+            Some(ProvisionedModelId::Name(_)) | None => false,
+        };
+        let bound =
+            status.provisioned_model_arn.clone().map(ProvisionedModelArn::from_aws).filter(|bound| !replaced(bound));
+        let owner = defaults.cluster.clone().map(|cluster| Owner {
+            cluster,
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+        });
+        let is_full = match spec.management_policy {
+            ManagementPolicy::Observe | ManagementPolicy::Update => false,
+            ManagementPolicy::Full => true,
+        };
+        if is_full && owner.is_none() {
+            return Err(InvalidSpec::NoCluster);
+        }
+        if id.is_none() {
+            let given = [
+                ("managementPolicy: Full", is_full),
+                ("provisionedModelName", name.is_some()),
+                ("modelId", model.is_some()),
+                ("modelUnits", spec.model_units.is_some()),
+            ];
+            if let Some((missing, _)) = given.into_iter().find(|(_, is_given)| !is_given) {
+                return Err(InvalidSpec::Incomplete { missing });
+            }
+        }
+        check_tags(&spec.tags, is_full)?;
+        let region = region_of(spec.region.as_deref(), bound.as_ref(), id.as_ref(), model.as_ref(), defaults)?;
         if let Some(ModelIdentifier::Arn(arn)) = &model
             && let Some(other) = arn.region().filter(|other| *other != region.as_str())
         {
@@ -121,42 +215,107 @@ impl Desired {
         }
         let interval = spec.interval.as_deref().map_or(Ok(defaults.interval), parse_interval)?;
         let fallback = match &id {
-            ProvisionedModelId::Name(_) => name.clone(),
-            ProvisionedModelId::Arn(_) => None,
+            Some(ProvisionedModelId::Name(_)) => name.clone(),
+            Some(ProvisionedModelId::Arn(_)) | None => None,
         };
-        let handled = status.last_handled_reconcile_at.as_ref();
+        let annotation = |key| object.annotations().get(key).cloned();
         Ok(Self {
             identity: Identity { bound, id, fallback },
             name,
             model,
             region,
             policy: spec.management_policy,
+            approval: spec.approval,
+            deletion: spec.deletion_policy,
+            units: spec.model_units,
+            commitment: spec.commitment_duration,
+            tags: spec.tags.clone(),
+            export: spec.export_to.clone().map(|export| export.config_map),
+            owner,
+            uid: object.uid().unwrap_or_default(),
             interval,
             suspend: spec.suspend,
             generation: object.metadata.generation,
-            requested: object.annotations().get(RECONCILE_REQUESTED_AT).filter(|asked| handled != Some(asked)).cloned(),
+            requested: annotation(RECONCILE_REQUESTED_AT)
+                .filter(|asked| status.last_handled_reconcile_at.as_ref() != Some(asked)),
+            approved: annotation(APPROVE),
+            take_over: annotation(TAKE_OVER_FROM),
+            created: object.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            is_going: object.metadata.deletion_timestamp.is_some(),
         })
     }
+
+    /// What is bought where AWS has no such throughput. `None`: the manifest names an existing one, or may not buy.
+    #[must_use]
+    pub fn purchase(&self) -> Option<Purchase<'_>> {
+        let Self { identity, name, model, units, commitment, owner, policy, .. } = self;
+        match (policy, &identity.id, name, model, units, owner) {
+            (ManagementPolicy::Full, None, Some(name), Some(model), Some(units), Some(owner)) => {
+                Some(Purchase { name, model, units: *units, commitment: *commitment, owner })
+            }
+            _ => None,
+        }
+    }
+
+    /// The tags that the throughput should have: those of the manifest, and with `Full` those that name the owner.
+    #[must_use]
+    pub fn wanted_tags(&self) -> BTreeMap<String, String> {
+        let mut wanted = self.tags.clone();
+        match self.policy {
+            ManagementPolicy::Full => wanted.extend(self.owner.iter().flat_map(Owner::tags)),
+            ManagementPolicy::Observe | ManagementPolicy::Update => {}
+        }
+        wanted
+    }
+
+    /// Whether the throughput is deleted with the object.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        self.policy.deletes(self.deletion)
+    }
+}
+
+/// Whether AWS would take the tags, beside those of the owner.
+fn check_tags(tags: &BTreeMap<String, String>, with_owner: bool) -> Result<(), InvalidSpec> {
+    let most = if with_owner { TAGS_MAX - OWNER_TAGS } else { TAGS_MAX };
+    if tags.len() > most {
+        return Err(InvalidSpec::Tags(format!(
+            "there are {}, and at most {most} are possible: AWS allows {TAGS_MAX}, and managementPolicy: Full adds {OWNER_TAGS}",
+            tags.len()
+        )));
+    }
+    tags.iter().try_for_each(|(key, value)| check_tag(key, value)).map_err(InvalidSpec::Tags)
 }
 
 /// What is bound stays where it is, whatever becomes of the operator's own region.
 fn region_of(
     spec: Option<&str>,
     bound: Option<&ProvisionedModelArn>,
-    id: &ProvisionedModelId,
+    id: Option<&ProvisionedModelId>,
+    model: Option<&ModelIdentifier>,
     defaults: &Defaults,
 ) -> Result<Region, InvalidSpec> {
     let spec = spec.map(Region::parse).transpose()?;
     let arn = match (bound, id) {
-        (Some(arn), _) | (None, ProvisionedModelId::Arn(arn)) => arn.region().map(Region::parse).transpose()?,
-        (None, ProvisionedModelId::Name(_)) => None,
+        (Some(arn), _) | (None, Some(ProvisionedModelId::Arn(arn))) => arn.region(),
+        (None, Some(ProvisionedModelId::Name(_)) | None) => None,
     };
+    let arn = arn.map(Region::parse).transpose()?;
     match (spec, arn) {
         (Some(spec), Some(arn)) if spec != arn => {
             Err(InvalidSpec::OtherRegion { field: "provisionedModelId", other: arn.to_string(), region: spec })
         }
         (Some(region), _) | (None, Some(region)) => Ok(region),
-        (None, None) => defaults.region.clone().ok_or_else(|| InvalidSpec::NoRegion { id: id.clone() }),
+        (None, None) => {
+            let models = match model {
+                Some(ModelIdentifier::Arn(arn)) => arn.region().map(Region::parse).transpose()?,
+                Some(ModelIdentifier::FoundationModelId(_) | ModelIdentifier::CustomModelName(_)) | None => None,
+            };
+            models.or_else(|| defaults.region.clone()).ok_or_else(|| InvalidSpec::NoRegion {
+                throughput: id
+                    .map_or_else(|| "the throughput to buy".to_owned(), |id| format!("provisionedModelId {id}")),
+            })
+        }
     }
 }
 
@@ -180,7 +339,7 @@ mod tests {
     use super::*;
 
     fn defaults() -> Defaults {
-        Defaults { region: None, interval: Duration::from_mins(5) }
+        Defaults { region: None, interval: Duration::from_mins(5), cluster: Some("test".into()) }
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "literals read better without a reference")]

@@ -27,6 +27,15 @@ pub const REGION: &str = r"^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$";
 /// Longest region, in characters.
 pub const REGION_MAX: usize = 20;
 
+/// AWS shapes `TagKey` and `TagValue`, with the space as the only white space: tabs and line ends in a tag help nobody.
+pub const TAG_TEXT: &str = r"^[a-zA-Z0-9 ._:/=+@-]*$";
+/// Longest tag key, in characters.
+pub const TAG_KEY_MAX: usize = 128;
+/// Longest tag value, in characters.
+pub const TAG_VALUE_MAX: usize = 256;
+/// Most tags of a resource (AWS page "Tagging your Amazon Bedrock resources").
+pub const TAGS_MAX: usize = 50;
+
 // The patterns above are constants, so a failure to compile one is a defect that every test would meet.
 #[allow(clippy::expect_used)]
 fn compiled(pattern: &str) -> Regex {
@@ -37,6 +46,7 @@ fn compiled(pattern: &str) -> Regex {
 static PROVISIONED_MODEL_NAME_RE: LazyLock<Regex> = LazyLock::new(|| compiled(PROVISIONED_MODEL_NAME));
 static PROVISIONED_MODEL_ID_RE: LazyLock<Regex> = LazyLock::new(|| compiled(PROVISIONED_MODEL_ID));
 static MODEL_IDENTIFIER_RE: LazyLock<Regex> = LazyLock::new(|| compiled(MODEL_IDENTIFIER));
+static TAG_TEXT_RE: LazyLock<Regex> = LazyLock::new(|| compiled(TAG_TEXT));
 static REGION_RE: LazyLock<Regex> = LazyLock::new(|| compiled(REGION));
 
 /// A value that AWS would not take for the identifier that it is given as.
@@ -53,6 +63,31 @@ impl InvalidIdentifier {
     fn new(what: &'static str, value: &str, problem: &'static str) -> Self {
         Self { what, value: value.chars().take(128).collect(), problem }
     }
+}
+
+/// Whether AWS takes a tag from a manifest, and it is not one of AWS's or the operator's own.
+///
+/// # Errors
+/// What is wrong with it, and what is right.
+pub fn check_tag(key: &str, value: &str) -> Result<(), String> {
+    let short: String = key.chars().take(TAG_KEY_MAX).collect();
+    if key.is_empty() || key.len() > TAG_KEY_MAX || !TAG_TEXT_RE.is_match(key) {
+        return Err(format!(
+            "{short:?} is not a key that AWS takes: use 1 to {TAG_KEY_MAX} letters, digits, spaces and ._:/=+@-"
+        ));
+    }
+    if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+        return Err(format!("{short:?} is one of AWS's own keys, which begin with aws:"));
+    }
+    if key.starts_with("bedrock-throughput.dev/") {
+        return Err(format!("{short:?} is one of the operator's own keys, which begin with bedrock-throughput.dev/"));
+    }
+    if value.len() > TAG_VALUE_MAX || !TAG_TEXT_RE.is_match(value) {
+        return Err(format!(
+            "the value of {short:?} is not one that AWS takes: use up to {TAG_VALUE_MAX} letters, digits, spaces and ._:/=+@-"
+        ));
+    }
+    Ok(())
 }
 
 macro_rules! string_newtype {
@@ -125,6 +160,12 @@ impl ProvisionedModelArn {
     #[must_use]
     pub fn partition(&self) -> Option<&str> {
         arn_field(&self.0, 1)
+    }
+
+    /// What AWS calls the resource id: the last part, twelve letters and digits.
+    #[must_use]
+    pub fn resource_id(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
     }
 }
 
@@ -219,13 +260,19 @@ impl ModelArn {
         arn_field(&self.0, 3)
     }
 
+    /// The id of a foundation model, such as `amazon.nova-lite-v1:0:24k`. `None` for custom models.
+    #[must_use]
+    pub fn foundation_id(&self) -> Option<&str> {
+        self.0.split_once(":foundation-model/").map(|(_, id)| id)
+    }
+
     /// The id of a foundation model without its variant for a context length: `amazon.nova-lite-v1:0` for
     /// `…:foundation-model/amazon.nova-lite-v1:0:24k`. `None` for custom models.
     ///
     /// AWS sells provisioned throughput for such variants, and does not say whether variants of one model count as the same base model.
     #[must_use]
     pub fn base_family(&self) -> Option<&str> {
-        let (_, id) = self.0.split_once(":foundation-model/")?;
+        let id = self.foundation_id()?;
         let version_end = id.match_indices(':').nth(1).map_or(id.len(), |(at, _)| at);
         id.get(..version_end)
     }

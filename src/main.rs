@@ -5,13 +5,23 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use bedrock_throughput_operator::{
     cli::{Cli, Command},
-    crd, run, telemetry,
+    crd, preview, run, telemetry,
 };
 use clap::Parser as _;
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
-    match execute(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help is one, too. Where it cannot be written, the exit code is all that is left to say.
+            let _ = told.print();
+            // Not clap's own 2, which is an answer of `plan`.
+            return if told.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    match execute(cli) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("bedrock-throughput-operator: {error:#}");
             ExitCode::FAILURE
@@ -19,16 +29,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn execute(cli: Cli) -> anyhow::Result<()> {
+fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(flags) => {
             telemetry::start(flags.log_format, &flags.log_level)?;
-            let runtime = tokio::runtime::Runtime::new().context("starting the runtime")?;
-            runtime.block_on(run::run(flags))
+            runtime()?.block_on(run::run(flags))?;
+            Ok(ExitCode::SUCCESS)
         }
+        Command::Plan(flags) => runtime()?.block_on(preview::command::run(flags)),
         Command::Crd => {
             print!("{}", crd::manifest()?);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Runtime::new().context("starting the runtime")
 }

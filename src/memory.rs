@@ -7,13 +7,17 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{crd::ProvisionedThroughputStatus, history::LastCall, report::Subject};
+use crate::{
+    crd::ProvisionedThroughputStatus,
+    history::LastCall,
+    report::{Live, Subject},
+};
 
 /// What is remembered of one object.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    /// The status that was written last, and the resource version that the object got by it: the watch may be behind.
-    pub written: Option<(String, ProvisionedThroughputStatus)>,
+    /// The status that was written last, and what the object was by then: the watch may be behind.
+    pub written: Option<(Live, ProvisionedThroughputStatus)>,
     /// A call that AWS accepted and that no status tells of yet.
     pub accepted: Option<Untold>,
     /// When the last call of this process ended without an answer.
@@ -42,8 +46,8 @@ pub struct Untold {
 pub struct Noticed {
     /// The generation of the manifest.
     pub generation: Option<i64>,
-    /// The open `reconcile-requested-at`.
-    pub requested: Option<String>,
+    /// The open `reconcile-requested-at`, `approve` and `take-over-from`.
+    pub asked: [Option<String>; 3],
     /// When it was first seen.
     pub at: Timestamp,
 }
@@ -91,24 +95,16 @@ impl Memories {
 }
 
 impl Memory {
-    /// The newest status that is known: the one that was written last, unless the watch has caught up with it.
+    /// What was written last, unless the watch, which shows `resource_version`, has caught up with it.
     #[must_use]
-    pub fn newest<'a>(
-        &'a self,
-        resource_version: Option<&str>,
-        watched: Option<&'a ProvisionedThroughputStatus>,
-    ) -> Option<&'a ProvisionedThroughputStatus> {
-        match &self.written {
-            Some((written, status)) if is_newer(written, resource_version) => Some(status),
-            Some(_) | None => watched,
-        }
+    pub fn ahead_of(&self, resource_version: &str) -> Option<&(Live, ProvisionedThroughputStatus)> {
+        self.written.as_ref().filter(|(live, _)| is_newer(&live.resource_version, resource_version))
     }
 }
 
 /// Resource versions of one resource compare as numbers (KEP-5504). One that is no number counts as newer, if it differs: what this
 /// process wrote is then believed for too long rather than forgotten too soon.
-fn is_newer(written: &str, watched: Option<&str>) -> bool {
-    let Some(watched) = watched else { return true };
+fn is_newer(written: &str, watched: &str) -> bool {
     match (written.parse::<u128>(), watched.parse::<u128>()) {
         (Ok(written), Ok(watched)) => written > watched,
         (Err(_), _) | (_, Err(_)) => written != watched,
@@ -118,18 +114,15 @@ fn is_newer(written: &str, watched: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Asked;
 
     #[test]
     fn the_status_that_was_written_counts_until_the_watch_has_it() {
-        let status =
-            |generation| ProvisionedThroughputStatus { observed_generation: Some(generation), ..Default::default() };
-        let watched = status(1);
-        let memory = Memory { written: Some(("100".into(), status(2))), ..Default::default() };
-        let newest = |version| memory.newest(version, Some(&watched)).and_then(|status| status.observed_generation);
-        assert_eq!(newest(Some("99")), Some(2));
-        assert_eq!(newest(Some("100")), Some(1));
-        assert_eq!(newest(Some("1000")), Some(1));
-        assert_eq!(newest(Some("new-format")), Some(2));
+        let live = Live { resource_version: "100".into(), finalizers: Vec::new(), asked: Asked::default() };
+        let memory = Memory { written: Some((live, ProvisionedThroughputStatus::default())), ..Default::default() };
+        let is_ahead = |version| memory.ahead_of(version).is_some();
+        assert!(is_ahead("99") && is_ahead("new-format"));
+        assert!(!is_ahead("100") && !is_ahead("1000"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use prometheus_client::{
 use crate::{
     bedrock::{Fault, Operation},
     conditions::{ConditionStatus, ConditionType, Reason},
-    crd::UpdateCause,
+    crd::{ChangeCause, ProvisionedThroughputStatus},
     identifiers::Region,
 };
 
@@ -70,6 +70,8 @@ pub struct Metrics {
     conditions: Family<ConditionLabels, Gauge>,
     updates: Family<ObjectLabels, Counter>,
     drift_repaired: Family<ObjectLabels, Counter>,
+    commitment_end: Family<ObjectLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    model_units: Family<ObjectLabels, Gauge>,
     status_writes: Counter,
 }
 
@@ -86,6 +88,8 @@ impl Default for Metrics {
             conditions: Family::default(),
             updates: Family::default(),
             drift_repaired: Family::default(),
+            commitment_end: Family::default(),
+            model_units: Family::default(),
             status_writes: Counter::default(),
             registry: Registry::default(),
         };
@@ -131,6 +135,12 @@ impl Default for Metrics {
             "Changes made at AWS by somebody else that were undone and are served again, by object",
             metrics.drift_repaired.clone(),
         );
+        registry.register(
+            "commitment_end_timestamp_seconds",
+            "When the commitment of an object's throughput ends, as Unix time; AWS goes on billing after it",
+            metrics.commitment_end.clone(),
+        );
+        registry.register("model_units", "Model units in service, by object", metrics.model_units.clone());
         registry.register("status_writes", "Writes of an object's status to Kubernetes", metrics.status_writes.clone());
         Self { registry, ..metrics }
     }
@@ -186,18 +196,39 @@ impl Metrics {
     }
 
     /// Counts a change that is served, where it repaired drift.
-    pub fn served(&self, namespace: &str, name: &str, cause: UpdateCause) {
+    pub fn served(&self, namespace: &str, name: &str, cause: ChangeCause) {
         match cause {
-            UpdateCause::Manifest => {}
-            UpdateCause::Drift => {
+            ChangeCause::Manifest => {}
+            ChangeCause::Drift => {
                 let labels = ObjectLabels { namespace: namespace.to_owned(), name: name.to_owned() };
                 self.drift_repaired.get_or_create(&labels).inc();
             }
         }
     }
 
-    /// Shows the conditions of an object.
-    pub fn show(&self, namespace: &str, name: &str, conditions: &[Condition]) {
+    /// Shows an object as its status says.
+    pub fn show(&self, namespace: &str, name: &str, status: &ProvisionedThroughputStatus) {
+        self.show_conditions(namespace, name, &status.conditions);
+        let labels = ObjectLabels { namespace: namespace.to_owned(), name: name.to_owned() };
+        match &status.commitment_expiration_time {
+            Some(end) => {
+                self.commitment_end.get_or_create(&labels).set(end.0.as_duration().as_secs_f64());
+            }
+            None => {
+                self.commitment_end.remove(&labels);
+            }
+        }
+        match status.model_units {
+            Some(units) => {
+                self.model_units.get_or_create(&labels).set(i64::from(units));
+            }
+            None => {
+                self.model_units.remove(&labels);
+            }
+        }
+    }
+
+    fn show_conditions(&self, namespace: &str, name: &str, conditions: &[Condition]) {
         for type_ in ConditionType::ALL {
             let has =
                 conditions.iter().find(|condition| condition.type_ == type_.as_str()).map(|has| has.status.as_str());
@@ -214,7 +245,7 @@ impl Metrics {
 
     /// Takes an object that is gone out of the metrics.
     pub fn forget(&self, namespace: &str, name: &str) {
-        self.show(namespace, name, &[]);
+        self.show(namespace, name, &ProvisionedThroughputStatus::default());
         let labels = ObjectLabels { namespace: namespace.to_owned(), name: name.to_owned() };
         self.updates.remove(&labels);
         self.drift_repaired.remove(&labels);
@@ -247,16 +278,26 @@ mod tests {
         }
     }
 
+    fn status(condition: Condition) -> ProvisionedThroughputStatus {
+        ProvisionedThroughputStatus {
+            conditions: vec![condition],
+            commitment_expiration_time: Some(Time(jiff::Timestamp::from_second(1_800_000_000).unwrap())),
+            ..Default::default()
+        }
+    }
+
     #[test]
     fn a_condition_is_shown_with_the_status_that_it_has_and_goes_with_its_object() {
         let metrics = Metrics::default();
         let shown = |status| {
             format!("bedrock_throughput_condition{{namespace=\"ml\",name=\"a\",type=\"Ready\",status=\"{status}\"}} 1")
         };
-        metrics.show("ml", "a", &[ready("True")]);
+        metrics.show("ml", "a", &status(ready("True")));
         assert!(metrics.encode().unwrap().contains(&shown("True")), "{}", metrics.encode().unwrap());
-        metrics.show("ml", "a", &[ready("False")]);
+        metrics.show("ml", "a", &status(ready("False")));
         let text = metrics.encode().unwrap();
+        let end = "bedrock_throughput_commitment_end_timestamp_seconds{namespace=\"ml\",name=\"a\"} 1800000000.0";
+        assert!(text.contains(end), "{text}");
         assert!(text.contains(&shown("False")) && !text.contains(&shown("True")), "{text}");
         metrics.forget("ml", "a");
         assert!(!metrics.encode().unwrap().contains("name=\"a\""));

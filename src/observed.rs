@@ -1,12 +1,13 @@
 //! What AWS said, in our own types.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 
 use crate::{
-    crd::UpdateRequest,
+    calls::{Call, Update},
     identifiers::{ModelArn, ProvisionedModelArn, ProvisionedModelName},
+    owner::Owner,
 };
 
 /// The status of a provisioned throughput at AWS (shape `ProvisionedModelStatus`).
@@ -76,24 +77,12 @@ pub struct Throughput {
 }
 
 impl Throughput {
-    /// The members of `request` as this throughput has them.
+    /// Whether AWS has taken over everything that `update` asks for, be it served yet or not.
     #[must_use]
-    pub fn before(&self, request: &UpdateRequest) -> UpdateRequest {
-        UpdateRequest {
-            desired_provisioned_model_name: request
-                .desired_provisioned_model_name
-                .as_ref()
-                .map(|_| self.name.to_string()),
-            desired_model_id: request.desired_model_id.as_ref().map(|_| self.desired_model_arn.to_string()),
-        }
-    }
-
-    /// Whether AWS has taken over every member of `request`, be it served yet or not.
-    #[must_use]
-    pub fn shows(&self, request: &UpdateRequest) -> bool {
-        let UpdateRequest { desired_provisioned_model_name: name, desired_model_id: model } = request;
-        name.as_ref().is_none_or(|name| name == self.name.as_str())
-            && model.as_ref().is_none_or(|model| model == self.desired_model_arn.as_str())
+    pub fn shows(&self, update: &Update) -> bool {
+        let Update { name, model } = update;
+        name.as_ref().is_none_or(|name| *name == self.name)
+            && model.as_ref().is_none_or(|model| *model == self.desired_model_arn)
     }
 }
 
@@ -103,9 +92,11 @@ impl Throughput {
 pub enum Sighting {
     /// It is there.
     Found(Throughput),
+    /// One of the wanted name is there, and it does not belong to the object.
+    Taken(Throughput),
     /// AWS has none of that ARN or name.
     Missing,
-    /// AWS has several of that name.
+    /// AWS has several of that name, or several that belong to the object.
     Ambiguous(Vec<ProvisionedModelArn>),
 }
 
@@ -146,6 +137,69 @@ pub struct CustomModel {
     pub status: Option<ModelStatus>,
 }
 
+/// A custom model as AWS lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomModelSummary {
+    /// Its ARN.
+    pub arn: ModelArn,
+    /// Its status. AWS may leave it out.
+    pub status: Option<ModelStatus>,
+}
+
+/// A foundation model as AWS lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundationModel {
+    /// Its ARN.
+    pub arn: ModelArn,
+    /// How far its life has come. AWS may leave it out.
+    pub lifecycle: Option<ModelLifecycle>,
+}
+
+/// How far the life of a foundation model has come (AWS shape `FoundationModelLifecycle`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelLifecycle {
+    /// Its status.
+    pub status: LifecycleStatus,
+    /// When calls to it will begin to fail, where AWS has said so.
+    pub end_of_life: Option<Timestamp>,
+}
+
+/// Whether a foundation model will stay (AWS shape `FoundationModelLifecycleStatus`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LifecycleStatus {
+    /// It will.
+    Active,
+    /// It will come to its end.
+    Legacy,
+    /// A word that AWS has added since.
+    Other(String),
+}
+
+/// What is known of how long the model that is served will last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelHealth {
+    /// Nothing: it was not looked at, or AWS could not be asked.
+    NotLooked,
+    /// IAM does not let it be looked at; the fault as a sentence.
+    Denied(String),
+    /// What AWS says.
+    Known {
+        /// Of the custom model, where it is one.
+        custom: Option<CustomModelHealth>,
+        /// Of the foundation model that it is made from.
+        lifecycle: Option<ModelLifecycle>,
+    },
+}
+
+/// Whether a custom model that is served is still there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CustomModelHealth {
+    /// AWS does not list it any more.
+    Missing,
+    /// It is there, with this status.
+    Status(ModelStatus),
+}
+
 /// The wanted model, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WantedModel {
@@ -183,6 +237,58 @@ pub struct Observed {
     pub looked_at: Timestamp,
     /// The throughput.
     pub throughput: Sighting,
+    /// Its tags; `None`: they do not matter to the object, and were not looked at.
+    pub tags: Option<BTreeMap<String, String>>,
     /// The wanted model.
     pub model: WantedModel,
+    /// What is known of how long the model that is served will last.
+    pub health: ModelHealth,
+}
+
+impl Observed {
+    /// The throughput, where it is there and is the object's.
+    #[must_use]
+    pub fn found(&self) -> Option<&Throughput> {
+        match &self.throughput {
+            Sighting::Found(throughput) => Some(throughput),
+            Sighting::Taken(_) | Sighting::Missing | Sighting::Ambiguous(_) => None,
+        }
+    }
+
+    /// The owner that its tags name, if they were looked at and name one.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.tags.as_ref().and_then(Owner::from_tags)
+    }
+
+    /// Whether AWS has taken over what `call` asks for, be it served yet or not.
+    #[must_use]
+    pub fn shows(&self, call: &Call) -> bool {
+        match call {
+            // What a purchase takes the place of is not what it bought.
+            Call::Create(create) => {
+                let are_there = |tags: &BTreeMap<String, String>| {
+                    create.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
+                };
+                self.found().is_some_and(|throughput| !create.replaces(&throughput.arn))
+                    && self.tags.as_ref().is_none_or(are_there)
+            }
+            Call::Update(update) => self.found().is_some_and(|throughput| throughput.shows(update)),
+            Call::Tag(tag) => self.tags.as_ref().is_some_and(|tags| tag.is_shown_by(tags)),
+            Call::Delete => self.throughput == Sighting::Missing,
+        }
+    }
+
+    /// Whether `call` is done: AWS has taken it over and is no longer at work on it.
+    #[must_use]
+    pub fn serves(&self, call: &Call) -> bool {
+        let in_service = self.found().is_some_and(|throughput| {
+            throughput.status == ThroughputStatus::InService && throughput.model_arn == throughput.desired_model_arn
+        });
+        self.shows(call)
+            && match call {
+                Call::Create(_) | Call::Update(_) => in_service,
+                Call::Tag(_) | Call::Delete => true,
+            }
+    }
 }

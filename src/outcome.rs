@@ -1,17 +1,32 @@
 //! What a pass over an object came to, told: status, events and when to look again. Pure.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
     bedrock::{Fault, FaultKind},
-    conditions::{Class, ConditionStatus, ConditionType, Reason, Wanted, find, is_true, merge, whole_seconds},
-    crd::{LastUpdate, ManagementPolicy, PlanAction, PlanStatus, ProvisionedThroughputStatus, UpdateCause, WaitingFor},
+    calls::{Call, Change},
+    conditions::{
+        Class, ConditionStatus, ConditionType, Reason, Wanted, find, is_true, merge, next_whole_second, whole_seconds,
+    },
+    crd::{ChangeCause, ExportedTo, LastUpdate, ManagementPolicy, PlanStatus, ProvisionedThroughputStatus, WaitingFor},
     desired::{Desired, InvalidSpec},
     history::{Answer, History, LastCall},
-    observed::{Observed, Sighting, Throughput, ThroughputStatus},
-    plan::{Plan, Update},
+    identifiers::{ModelKind, ProvisionedModelArn},
+    observed::{ModelHealth, Observed, Sighting, Throughput, ThroughputStatus},
+    owner::Owner,
+    plan::{Pending, Plan},
+    warnings,
 };
+
+/// What became of the ConfigMap for applications.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Export {
+    /// What is written now.
+    pub to: Option<ExportedTo>,
+    /// Why it is not as the manifest asks for.
+    pub problem: Option<(Reason, String)>,
+}
 
 /// What a pass came to.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +40,8 @@ pub enum Verdict<'a> {
     },
     /// `suspend: true`.
     Suspended,
+    /// The finalizer could not be set or taken off; Kubernetes' words.
+    FinalizerFailed(&'a str),
     /// AWS could not be looked at.
     Blind(&'a Fault),
     /// AWS was looked at, and no call was due, or not yet.
@@ -35,22 +52,33 @@ pub enum Verdict<'a> {
         plan: &'a Plan,
         /// What was done before.
         history: &'a History,
+        /// What became of the export.
+        export: &'a Export,
     },
     /// A call is about to be sent. Written before it is, so that a restart knows of it.
     Sending {
         /// What AWS has.
         observed: &'a Observed,
         /// The call.
-        update: &'a Update,
+        change: &'a Change,
         /// When it is sent.
         sent_at: Timestamp,
+    },
+    /// AWS accepted a purchase. Written at once: what costs money from now on must not be forgotten.
+    Bought {
+        /// What AWS had before.
+        observed: &'a Observed,
+        /// The call.
+        call: &'a LastCall,
+        /// What was bought, where AWS says it.
+        arn: Option<&'a ProvisionedModelArn>,
     },
     /// A call was answered by a fault.
     CallFailed {
         /// What AWS has.
         observed: &'a Observed,
         /// The call.
-        update: &'a Update,
+        change: &'a Change,
         /// The fault.
         fault: &'a Fault,
         /// When the call was sent.
@@ -63,10 +91,11 @@ impl<'a> Verdict<'a> {
     #[must_use]
     pub fn observed(self) -> Option<&'a Observed> {
         match self {
-            Self::Seen { observed, .. } | Self::Sending { observed, .. } | Self::CallFailed { observed, .. } => {
-                Some(observed)
-            }
-            Self::Invalid(_) | Self::Rival { .. } | Self::Suspended | Self::Blind(_) => None,
+            Self::Seen { observed, .. }
+            | Self::Sending { observed, .. }
+            | Self::Bought { observed, .. }
+            | Self::CallFailed { observed, .. } => Some(observed),
+            Self::Invalid(_) | Self::Rival { .. } | Self::Suspended | Self::FinalizerFailed(_) | Self::Blind(_) => None,
         }
     }
 
@@ -75,7 +104,13 @@ impl<'a> Verdict<'a> {
     pub fn fault(self) -> Option<&'a Fault> {
         match self {
             Self::Blind(fault) | Self::CallFailed { fault, .. } => Some(fault),
-            Self::Invalid(_) | Self::Rival { .. } | Self::Suspended | Self::Seen { .. } | Self::Sending { .. } => None,
+            Self::Invalid(_)
+            | Self::Rival { .. }
+            | Self::Suspended
+            | Self::FinalizerFailed(_)
+            | Self::Seen { .. }
+            | Self::Sending { .. }
+            | Self::Bought { .. } => None,
         }
     }
 }
@@ -107,12 +142,13 @@ pub enum Severity {
 pub struct Notice {
     /// Its severity.
     pub severity: Severity,
-    /// A [`Reason`], or `Updated` or `DriftRepaired` for the end of a change.
+    /// A [`Reason`]; for the end of a change `Created`, `Updated`, `DriftRepaired`, `Deleted` or `Released`; for a commitment
+    /// `CommitmentEnding` or `CommitmentEnded`; for an approval that fits nothing `ApprovalStale`.
     pub reason: &'static str,
     /// What it tells a person.
     pub note: String,
     /// Why the change was made that it tells the end of, if it does.
-    pub ends: Option<UpdateCause>,
+    pub ends: Option<ChangeCause>,
 }
 
 /// What is told, and when to come back.
@@ -120,10 +156,12 @@ pub struct Notice {
 pub struct Outcome {
     /// The whole status as it should be.
     pub status: ProvisionedThroughputStatus,
-    /// The event that goes with the change of status.
-    pub notice: Option<Notice>,
+    /// The events that go with the change of status.
+    pub notices: Vec<Notice>,
     /// When to come back.
     pub wake: Wake,
+    /// When to come back at the latest, where that is known.
+    pub until: Option<Timestamp>,
     /// The reason that stands for the whole, for logs and metrics.
     pub headline: Reason,
 }
@@ -144,23 +182,28 @@ pub fn outcome(
     if let Some(requested) = desired.filter(|_| looked).and_then(|desired| desired.requested.clone()) {
         status.last_handled_reconcile_at = Some(requested);
     }
+    if let Some(desired) = desired {
+        // What is taken away can be set again, and is new then.
+        status.last_handled_approval = status.last_handled_approval.filter(|_| desired.approved.is_some());
+        status.last_handled_take_over = status.last_handled_take_over.filter(|_| desired.take_over.is_some());
+    }
     // While a call settles, a look that does not show it is older than the truth: the status keeps what was told when it was sent.
     if let Verdict::Seen { plan: Plan::Settle { .. }, .. } = verdict
         && is_true(&prior.conditions, ConditionType::Reconciling)
         && (&status.observed_generation, &status.last_handled_reconcile_at)
             == (&prior.observed_generation, &prior.last_handled_reconcile_at)
     {
-        return Outcome { status, notice: None, wake: Wake::Following, headline: Reason::Updating };
+        return Outcome { status, notices: Vec::new(), wake: Wake::Following, until: None, headline: Reason::Updating };
     }
     // The same call, tried again after a fault: what was told of the fault stays until there is something else to tell.
-    if let Verdict::Sending { observed, update, sent_at } = verdict
-        && tried_before(prior, generation, update)
+    if let Verdict::Sending { observed, change, sent_at } = verdict
+        && tried_before(prior, generation, change)
     {
         show(&mut status, observed);
-        status.plan = Some(pending(update, WaitingFor::Answer, Some(next_whole_second(sent_at))));
-        return Outcome { status, notice: None, wake: Wake::Following, headline: Reason::Updating };
+        send(&mut status, desired, change, sent_at);
+        return Outcome { status, notices: Vec::new(), wake: Wake::Following, until: None, headline: Reason::Updating };
     }
-    let Told { state, mut message, wake, ended } = tell(&mut status, desired, verdict, now);
+    let Told { state, mut message, wake, mut until, ended } = tell(&mut status, desired, verdict, now);
     // AWS's words may differ from one try to the next, by a time or the name of a session: they are not told anew each time.
     if let Some(ready) = find(&prior.conditions, ConditionType::Ready)
         && verdict.fault().is_some_and(|fault| ready.message.contains(fault.operation.as_str()))
@@ -170,17 +213,85 @@ pub fn outcome(
         message.clone_from(&ready.message);
     }
     let headline = state.headline();
-    status.conditions = merge(&prior.conditions, state.conditions(&message), generation, now);
-    let notice = match verdict {
+    let mut wanted = state.conditions(&message);
+    let risk = verdict.observed().and_then(|observed| warnings::model_at_risk(observed, now));
+    wanted.extend(risk.clone());
+    status.conditions = merge(&prior.conditions, wanted, generation, now);
+    let nothing_new = verdict.observed().is_none_or(|observed| {
+        let served = observed.found().map(|throughput| throughput.model_arn.as_str());
+        observed.health == ModelHealth::NotLooked && served == prior.model_arn.as_deref()
+    });
+    if nothing_new {
+        // Nothing was seen that would say otherwise.
+        status.conditions.extend(find(&prior.conditions, ConditionType::ModelAtRisk).cloned());
+    }
+    let news = match verdict {
         Verdict::Sending { .. } => Some(news(headline, &message)),
         Verdict::Invalid(_)
         | Verdict::Rival { .. }
         | Verdict::Suspended
+        | Verdict::FinalizerFailed(_)
         | Verdict::Blind(_)
         | Verdict::Seen { .. }
-        | Verdict::CallFailed { .. } => ended.or_else(|| notice(prior, headline, &message)),
+        | Verdict::Bought { .. }
+        | Verdict::CallFailed { .. } => notice(prior, headline, &message).filter(|_| ended.is_none()),
     };
-    Outcome { status, notice, wake, headline }
+    let mut notices: Vec<Notice> = ended.into_iter().chain(news).collect();
+    notices.extend(risk.and_then(|risk| warnings::news_of_risk(prior, &risk)));
+    if let Some(throughput) = verdict.observed().and_then(Observed::found) {
+        let (notice, next) = warnings::commitment(&mut status, throughput, now);
+        notices.extend(notice);
+        until = until.into_iter().chain(next).min();
+    }
+    notices.extend(desired.and_then(|desired| stale_approval(&mut status, desired, verdict)));
+    Outcome { status, notices, wake, until, headline }
+}
+
+/// Tells once of an approval that fits no plan.
+fn stale_approval(status: &mut ProvisionedThroughputStatus, desired: &Desired, verdict: Verdict<'_>) -> Option<Notice> {
+    let Verdict::Seen { plan, .. } = verdict else { return None };
+    let given = desired.approved.as_ref().filter(|given| status.last_handled_approval.as_ref() != Some(given))?;
+    // While a call is out or AWS is at work, it is not known yet what will be due.
+    let due = match plan {
+        Plan::Settle { .. } | Plan::Act(_) | Plan::LetGo { .. } => return None,
+        Plan::Wait { reason, .. } if reason.class() == Class::Waiting => return None,
+        // It may be right, and is not enough.
+        Plan::Refuse { reason: Reason::CreateNotAllowed | Reason::DeleteNotAllowed, .. } => return None,
+        Plan::Nothing => "nothing is due".to_owned(),
+        Plan::Wait { pending, .. } | Plan::Refuse { pending, .. } => {
+            match pending.as_ref().map(|due| (&due.hash, &due.change)) {
+                Some((Some(hash), change)) => format!("due is the plan {hash}: to {}", change.message),
+                Some((None, _)) | None => "no plan waits for approval".to_owned(),
+            }
+        }
+        Plan::Leave { .. } => "no plan waits for approval".to_owned(),
+    };
+    status.last_handled_approval = Some(given.clone());
+    let given: String = given.chars().take(64).collect();
+    Some(Notice {
+        severity: Severity::Warning,
+        reason: "ApprovalStale",
+        note: format!(
+            "the annotation bedrock-throughput.dev/approve is {given:?}, which is the hash of no plan: {due}"
+        ),
+        ends: None,
+    })
+}
+
+/// The status with what has become of the open call, which the next one is about to take the place of, and the event for its end.
+#[must_use]
+pub fn before_the_next(
+    status: &ProvisionedThroughputStatus,
+    observed: &Observed,
+    history: &History,
+    next: &Change,
+    now: Timestamp,
+) -> (ProvisionedThroughputStatus, Option<Notice>) {
+    let mut status = status.clone();
+    let plan = Plan::Act(next.clone());
+    let look = Look { observed, plan: &plan, history, export: &Export::default(), now };
+    let ended = record(&mut status, &look);
+    (status, ended)
 }
 
 /// The status with a call that AWS accepted, where there is no time left to look what came of it.
@@ -191,49 +302,65 @@ pub fn with_accepted(status: &ProvisionedThroughputStatus, call: &LastCall) -> P
 
 /// What is kept of a call that AWS took.
 fn last_update(call: &LastCall, served_time: Option<Time>) -> LastUpdate {
-    let LastCall { sent_at, over_at: _, generation, request, from, cause, answer } = call;
+    let LastCall { sent_at, over_at, generation, call, from, cause, answer } = call;
     let request_id = match answer {
         Answer::Accepted { request_id } => request_id.clone(),
         Answer::Missing => None,
     };
-    let (cause, from, to) = (*cause, from.clone(), request.clone());
-    LastUpdate { time: next_whole_second(*sent_at), request_id, generation: *generation, cause, from, to, served_time }
+    let (action, cause, from, to) = (call.action(), *cause, from.clone(), call.request());
+    LastUpdate {
+        action,
+        time: next_whole_second(*sent_at),
+        answer_time: Some(next_whole_second(*over_at)),
+        request_id,
+        generation: *generation,
+        cause,
+        from,
+        to,
+        served_time,
+        failure_message: None,
+    }
+}
+
+/// Writes down that a call is sent, and what follows from that whatever comes of it.
+fn send(status: &mut ProvisionedThroughputStatus, desired: Option<&Desired>, change: &Change, sent_at: Timestamp) {
+    let sent = pending(&Pending { change: change.clone(), waiting_for: WaitingFor::Answer, hash: None });
+    status.plan = Some(PlanStatus { sent_at: Some(next_whole_second(sent_at)), ..sent });
+    if let Some(approved) = desired.and_then(|desired| desired.approved.as_ref()) {
+        status.last_handled_approval = Some(approved.clone());
+    }
 }
 
 /// Whether `prior` tells of a fault of this very call.
-fn tried_before(prior: &ProvisionedThroughputStatus, generation: Option<i64>, update: &Update) -> bool {
+fn tried_before(prior: &ProvisionedThroughputStatus, generation: Option<i64>, change: &Change) -> bool {
     let reason = find(&prior.conditions, ConditionType::Ready).map_or("", |ready| ready.reason.as_str());
     let faulted = Reason::ALL.iter().filter(|reason| tells_of_a_fault(**reason)).any(|fault| fault.as_str() == reason);
     faulted
         && prior.observed_generation == generation
         && prior.plan.as_ref().is_some_and(|plan| {
-            plan.request == update.request
+            (plan.action, &plan.request) == (change.call.action(), &change.call.request())
                 && matches!(plan.waiting_for, WaitingFor::Retry | WaitingFor::Change | WaitingFor::Answer)
         })
 }
 
 /// Whether a reason is that of a fault of a call.
 fn tells_of_a_fault(reason: Reason) -> bool {
-    FaultKind::ALL.iter().any(|kind| kind.reason() == reason)
-}
-
-/// The time of a call as it is kept: to the second that ends after it, so that no look counts as later which is not.
-fn next_whole_second(time: Timestamp) -> Time {
-    let whole = whole_seconds(time);
-    if whole.0 == time { whole } else { Time(whole.0.checked_add(SignedDuration::from_secs(1)).unwrap_or(time)) }
+    reason == Reason::ModelNotFound || FaultKind::ALL.iter().any(|kind| kind.reason() == reason)
 }
 
 struct Told {
     state: State,
     message: String,
     wake: Wake,
+    /// When to come back at the latest.
+    until: Option<Timestamp>,
     /// The event for the end of a change, if one ended.
     ended: Option<Notice>,
 }
 
 impl Told {
     fn new(state: State, message: String, wake: Wake) -> Self {
-        Self { state, message, wake, ended: None }
+        Self { state, message, wake, until: None, ended: None }
     }
 
     fn bad(reason: Reason, message: String) -> Self {
@@ -269,11 +396,15 @@ impl State {
     fn conditions(self, message: &str) -> Vec<Wanted> {
         let wanted = |type_, status, reason| Wanted { type_, status, reason, message: message.to_owned() };
         let both = |ready, synced, reason| {
+            let why_synced = match synced {
+                ConditionStatus::True => Reason::UpToDate,
+                ConditionStatus::False | ConditionStatus::Unknown => reason,
+            };
             let mut conditions =
-                vec![wanted(ConditionType::Ready, ready, reason), wanted(ConditionType::Synced, synced, reason)];
+                vec![wanted(ConditionType::Ready, ready, reason), wanted(ConditionType::Synced, synced, why_synced)];
             match reason.class() {
                 Class::Settled => {}
-                Class::Waiting | Class::Retrying => {
+                Class::Waiting | Class::Held | Class::Retrying => {
                     conditions.push(wanted(ConditionType::Reconciling, ConditionStatus::True, reason));
                 }
                 Class::Stalled => conditions.push(wanted(ConditionType::Stalled, ConditionStatus::True, reason)),
@@ -298,7 +429,7 @@ impl State {
 
 fn wake_for(reason: Reason) -> Wake {
     match reason.class() {
-        Class::Settled | Class::Stalled => Wake::Interval,
+        Class::Settled | Class::Held | Class::Stalled => Wake::Interval,
         Class::Waiting => Wake::Following,
         Class::Retrying => Wake::Backoff,
     }
@@ -324,27 +455,95 @@ fn tell(
             let message = "spec.suspend is true: AWS is neither looked at nor changed".to_owned();
             Told::new(State::Paused, message, Wake::OnChange)
         }
+        Verdict::FinalizerFailed(said) => Told::new(
+            unknown(Reason::FinalizerFailed),
+            format!(
+                "the finalizer of deletionPolicy: Delete could not be set or taken off, and is tried again: give the operator's ClusterRole patch on \
+                 provisionedthroughputs. Kubernetes says: {said}"
+            ),
+            Wake::Backoff,
+        ),
         Verdict::Blind(fault) => Told::new(State::Blind(fault.reason()), fault.sentence(), wake_for(fault.reason())),
-        Verdict::Seen { observed, plan, history } => seen(status, desired, &Look { observed, plan, history, now }),
-        Verdict::Sending { observed, update, sent_at } => {
-            show(status, observed);
-            status.plan = Some(pending(update, WaitingFor::Answer, Some(next_whole_second(sent_at))));
-            let because = match update.cause {
-                UpdateCause::Manifest => "",
-                UpdateCause::Drift => "somebody changed the throughput at AWS: ",
-            };
-            Told::bad(Reason::Updating, format!("{because}asking AWS to {}", update.message))
+        Verdict::Seen { observed, plan, history, export } => {
+            seen(status, desired, &Look { observed, plan, history, export, now })
         }
-        Verdict::CallFailed { observed, update, fault, sent_at } => {
+        Verdict::Sending { observed, change, sent_at } => {
             show(status, observed);
-            let waiting_for = match fault.reason().class() {
+            send(status, desired, change, sent_at);
+            let because = match change.cause {
+                ChangeCause::Manifest => "",
+                ChangeCause::Drift => "somebody changed the throughput at AWS: ",
+            };
+            Told::bad(at_work(&change.call), format!("{because}asking AWS to {}", change.message))
+        }
+        Verdict::Bought { observed: _, call, arn } => {
+            if let Some(arn) = arn {
+                status.provisioned_model_arn = Some(arn.to_string());
+            }
+            (status.plan, status.last_update) = (None, Some(last_update(call, None)));
+            put_on(status, &call.call);
+            let what = arn.map_or_else(String::new, |arn| format!(" ({arn})"));
+            Told::bad(Reason::Creating, format!("AWS is making the throughput{what}: {}", call.call))
+        }
+        Verdict::CallFailed { observed, change, fault, sent_at } => {
+            show(status, observed);
+            let reason = reason_of(&change.call, fault);
+            let waiting_for = match reason.class() {
                 Class::Stalled => WaitingFor::Change,
-                Class::Settled | Class::Waiting | Class::Retrying => WaitingFor::Retry,
+                Class::Settled | Class::Waiting | Class::Held | Class::Retrying => WaitingFor::Retry,
             };
             let sent_at = fault.may_have_been_carried_out().then(|| next_whole_second(sent_at));
-            status.plan = Some(pending(update, waiting_for, sent_at));
-            Told::bad(fault.reason(), format!("{} (it was to {})", fault.sentence(), update.message))
+            let tried = pending(&Pending { change: change.clone(), waiting_for, hash: None });
+            status.plan = Some(PlanStatus { sent_at, ..tried });
+            let hint = hint(&change.call, fault);
+            Told::bad(reason, format!("{}{hint} (it was to {})", fault.sentence(), change.message))
         }
+    }
+}
+
+/// The reason that stands for a call that is out.
+fn at_work(call: &Call) -> Reason {
+    match call {
+        Call::Create(_) => Reason::Creating,
+        Call::Update(_) | Call::Tag(_) => Reason::Updating,
+        Call::Delete => Reason::Deleting,
+    }
+}
+
+/// The reason for the fault of a call: what a purchase names that AWS does not have is the model.
+fn reason_of(call: &Call, fault: &Fault) -> Reason {
+    match (call, &fault.kind) {
+        (Call::Create(_), FaultKind::NotFound) => Reason::ModelNotFound,
+        (Call::Create(_) | Call::Update(_) | Call::Tag(_) | Call::Delete, _) => fault.reason(),
+    }
+}
+
+/// What the fault of a call does not say by itself. The codes of the quotas are those of AWS Service Quotas, service `bedrock`.
+fn hint(call: &Call, fault: &Fault) -> String {
+    match (call, &fault.kind) {
+        (Call::Create(create), FaultKind::QuotaExceeded) => {
+            let without_commitment = match create.model.kind() {
+                ModelKind::Foundation => {
+                    "\"Model units no-commitment Provisioned Throughputs across base models\" (L-FE44174A)"
+                }
+                ModelKind::Custom => {
+                    "\"Model units no-commitment Provisioned Throughputs across custom models\" (L-BE77399C)"
+                }
+            };
+            let per_model = "\"Model units per provisioned model\" of the model";
+            match create.commitment {
+                None => {
+                    format!(". The quotas are {without_commitment} and {per_model}; both are 0 until AWS raises them")
+                }
+                Some(_) => format!(". The quota is {per_model}; it is 0 until AWS raises it"),
+            }
+        }
+        (Call::Create(create), FaultKind::NotFound | FaultKind::Refused) => format!(
+            ". Not every model can be provisioned, and base models only under an id with a context length, such as amazon.nova-lite-v1:0:24k (user \
+             guide, \"Supported models for Provisioned Throughput\"). If the name {} is taken by what is left of a failed purchase, delete that first",
+            create.name
+        ),
+        (Call::Create(_) | Call::Update(_) | Call::Tag(_) | Call::Delete, _) => String::new(),
     }
 }
 
@@ -352,62 +551,91 @@ struct Look<'a> {
     observed: &'a Observed,
     plan: &'a Plan,
     history: &'a History,
+    export: &'a Export,
     now: Timestamp,
 }
 
 fn seen(status: &mut ProvisionedThroughputStatus, desired: Option<&Desired>, look: &Look<'_>) -> Told {
-    let Look { observed, plan, .. } = look;
+    let Look { observed, plan, export, .. } = look;
     show(status, observed);
+    status.exported_to.clone_from(&export.to);
     let ended = record(status, look);
-    let told = match plan {
-        Plan::Nothing => Told::new(State::Good, good(observed), Wake::Interval),
-        Plan::Settle { message } => Told::bad(Reason::Updating, message.clone()),
-        Plan::Wait { reason, message, pending: due } => {
-            if status.plan.is_none() {
-                status.plan = due.as_ref().map(|due| pending(due, waiting(desired), None));
+    if let Some(desired) = desired
+        && !matches!(plan, Plan::Settle { .. })
+    {
+        forget_tags(status, desired, observed);
+        if observed.owner().is_some_and(|owner| desired.owner.as_ref().is_some_and(|own| own.is(&owner))) {
+            status.last_handled_take_over.clone_from(&desired.take_over);
+            if desired.policy.owns() {
+                // A status that was lost forgot who put them on.
+                status.managed_tag_keys.extend(desired.owner.iter().flat_map(Owner::tags).map(|(key, _)| key));
             }
-            Told::bad(*reason, message.clone())
+        }
+    }
+    let told = match plan {
+        Plan::Nothing => match &export.problem {
+            None => Told::new(State::Good, good(observed), Wake::Interval),
+            Some((reason, message)) => {
+                let state = State::Bad { reason: *reason, synced: ConditionStatus::True };
+                Told::new(state, message.clone(), wake_for(*reason))
+            }
+        },
+        Plan::Settle { message } => Told::bad(settling(look.history), message.clone()),
+        Plan::Wait { reason, message, pending: due, until } => {
+            if status.plan.is_none() || reason.class() == Class::Held {
+                status.plan = due.as_ref().map(|due| under_policy(desired, pending(due)));
+            }
+            Told { until: *until, ..Told::bad(*reason, message.clone()) }
         }
         Plan::Refuse { reason, message, pending: due } => {
-            status.plan = due.as_ref().map(|due| pending(due, WaitingFor::Change, None));
+            status.plan = due.as_ref().map(pending);
             Told::bad(*reason, message.clone())
         }
         Plan::Leave { pending: due } => {
-            status.plan = Some(pending(due, WaitingFor::ManagementPolicy, None));
-            let message = format!("managementPolicy is Observe, so AWS is left as it is. Update would {}", due.message);
-            match &observed.throughput {
-                Sighting::Found(Throughput { status: ThroughputStatus::InService, .. }) => {
+            status.plan = Some(pending(due));
+            if let Some((reason, message)) = &export.problem {
+                return Told { ended, ..Told::bad(*reason, message.clone()) };
+            }
+            let message =
+                format!("managementPolicy is Observe, so AWS is left as it is. Update would {}", due.change.message);
+            match observed.found() {
+                Some(Throughput { status: ThroughputStatus::InService, .. }) => {
                     Told::new(State::Drifted, message, Wake::Interval)
                 }
-                Sighting::Found(_) | Sighting::Missing | Sighting::Ambiguous(_) => Told::bad(Reason::Failed, message),
+                Some(_) | None => Told::bad(Reason::Failed, message),
             }
         }
         // Another change came up while one was made: it is next.
-        Plan::Update(update) => {
-            status.plan = Some(pending(update, WaitingFor::Retry, None));
-            Told::bad(Reason::Updating, format!("about to {}", update.message))
+        Plan::Act(change) => {
+            status.plan =
+                Some(pending(&Pending { change: change.clone(), waiting_for: WaitingFor::Retry, hash: None }));
+            Told::bad(at_work(&change.call), format!("about to {}", change.message))
         }
+        Plan::LetGo { message, is_deleted: _ } => Told::bad(Reason::Deleting, message.clone()),
     };
     Told { ended, ..told }
 }
 
-fn waiting(desired: Option<&Desired>) -> WaitingFor {
+/// The reason while a call settles: that of the call.
+fn settling(history: &History) -> Reason {
+    history.last_call.as_ref().map_or(Reason::Updating, |last| at_work(&last.call))
+}
+
+/// What comes after AWS is done does not come by itself under `Observe`.
+fn under_policy(desired: Option<&Desired>, plan: PlanStatus) -> PlanStatus {
     match desired.map(|desired| desired.policy) {
-        Some(ManagementPolicy::Observe) => WaitingFor::ManagementPolicy,
-        Some(ManagementPolicy::Update) | None => WaitingFor::Aws,
+        Some(ManagementPolicy::Observe) => PlanStatus { waiting_for: WaitingFor::ManagementPolicy, ..plan },
+        Some(ManagementPolicy::Update | ManagementPolicy::Full) | None => plan,
     }
 }
 
 fn good(observed: &Observed) -> String {
-    match &observed.throughput {
-        Sighting::Found(throughput) => {
-            format!(
-                "throughput {} is in service with model {}, as the manifest says",
-                throughput.name, throughput.model_arn
-            )
-        }
-        Sighting::Missing | Sighting::Ambiguous(_) => String::new(),
-    }
+    observed.found().map_or_else(String::new, |throughput| {
+        format!(
+            "throughput {} is in service with model {}, as the manifest says",
+            throughput.name, throughput.model_arn
+        )
+    })
 }
 
 /// Copies what AWS has into the status.
@@ -430,11 +658,16 @@ fn show(status: &mut ProvisionedThroughputStatus, observed: &Observed) {
             creation_time: _,
             last_modified_time: _,
             failure_message,
-            plan,
+            managed_tag_keys: _,
+            exported_to: _,
+            last_handled_approval: _,
+            last_handled_take_over: _,
+            commitment_notice: _,
+            plan: _,
             last_update: _,
             conditions: _,
         } = status;
-        (*word, *model_arn, *desired_model_arn, *failure_message, *plan) = (None, None, None, None, None);
+        (*word, *model_arn, *desired_model_arn, *failure_message) = (None, None, None, None);
         (*model_units, *desired_model_units) = (None, None);
         return;
     };
@@ -472,44 +705,85 @@ fn show(status: &mut ProvisionedThroughputStatus, observed: &Observed) {
 /// Moves the open call from `plan` to `lastUpdate` once it is known that AWS took it. Returns the event for the end of the change, if it
 /// is served now.
 fn record(status: &mut ProvisionedThroughputStatus, look: &Look<'_>) -> Option<Notice> {
-    let Look { observed, plan, history, now } = look;
-    let Some(call) = &history.last_call else {
+    let Look { observed, plan, history, export: _, now } = look;
+    let Some(last) = &history.last_call else {
         status.plan = None;
         return None;
     };
-    let LastCall { sent_at: _, over_at: _, generation: _, request, from, cause, answer } = call;
-    let shown = match &observed.throughput {
-        Sighting::Found(throughput) => throughput.shows(request),
-        Sighting::Missing | Sighting::Ambiguous(_) => false,
+    let LastCall { sent_at: _, over_at: _, generation: _, call, from, cause, answer } = last;
+    let came_to_nothing = match plan {
+        Plan::Refuse { reason, .. } => {
+            matches!(reason, Reason::UpdateFailed | Reason::CreateFailed | Reason::DeleteFailed)
+        }
+        Plan::Nothing
+        | Plan::Wait { .. }
+        | Plan::Settle { .. }
+        | Plan::Leave { .. }
+        | Plan::Act(_)
+        | Plan::LetGo { .. } => false,
     };
-    let came_to_nothing = matches!(plan, Plan::Refuse { reason: Reason::UpdateFailed, .. });
+    let shown = observed.shows(call);
     if *answer == Answer::Missing && !shown && !came_to_nothing {
+        if **plan == Plan::Nothing {
+            // It did not take, and is not wanted any more.
+            status.plan = None;
+        }
         return None;
     }
-    let served = shown && matches!(plan, Plan::Nothing);
+    let served = observed.serves(call);
     status.plan = None;
-    status.last_update = Some(last_update(call, served.then(|| whole_seconds(*now))));
-    let reason = match cause {
-        UpdateCause::Manifest => "Updated",
-        UpdateCause::Drift => "DriftRepaired",
+    let had = status.last_update.take().filter(|had| had.action == call.action() && had.to == call.request());
+    let told = had.and_then(|had| had.failure_message);
+    let why = || observed.found().and_then(|found| found.failure_message.clone()).unwrap_or_default();
+    status.last_update = Some(LastUpdate {
+        failure_message: if came_to_nothing { Some(why()) } else { told.filter(|_| !served) },
+        ..last_update(last, served.then(|| whole_seconds(*now)))
+    });
+    put_on(status, call);
+    let reason = match (call, cause) {
+        (Call::Create(_), _) => "Created",
+        (Call::Delete, _) => "Deleted",
+        (Call::Update(_) | Call::Tag(_), ChangeCause::Manifest) => "Updated",
+        (Call::Update(_) | Call::Tag(_), ChangeCause::Drift) => "DriftRepaired",
     };
+    let before = if from.is_empty() { String::new() } else { format!(" (before: {from})") };
     served.then(|| Notice {
         severity: Severity::Normal,
         reason,
-        note: format!("AWS serves the change: {request} (before: {from})"),
+        note: format!("AWS serves the change: {call}{before}"),
         ends: Some(*cause),
     })
 }
 
-fn pending(update: &Update, waiting_for: WaitingFor, sent_at: Option<Time>) -> PlanStatus {
+/// Notes the tags that a call has put on.
+fn put_on(status: &mut ProvisionedThroughputStatus, call: &Call) {
+    match call {
+        Call::Create(create) => status.managed_tag_keys.extend(create.tags.keys().cloned()),
+        Call::Tag(tag) => status.managed_tag_keys.extend(tag.set.keys().cloned()),
+        Call::Update(_) | Call::Delete => {}
+    }
+}
+
+/// Forgets the tags that are neither there nor wanted: one of that key that somebody puts on later is theirs.
+fn forget_tags(status: &mut ProvisionedThroughputStatus, desired: &Desired, observed: &Observed) {
+    let Some(tags) = &observed.tags else { return };
+    let wanted = desired.wanted_tags();
+    status.managed_tag_keys.retain(|key| tags.contains_key(key) || wanted.contains_key(key));
+}
+
+fn pending(pending: &Pending) -> PlanStatus {
+    let Pending { change, waiting_for, hash } = pending;
+    let Change { call, arn: _, from, cause, message, consequence } = change;
     PlanStatus {
-        action: PlanAction::Update,
-        request: update.request.clone(),
-        message: update.message.clone(),
-        waiting_for,
-        cause: update.cause,
-        from: update.from.clone(),
-        sent_at,
+        action: call.action(),
+        request: call.request(),
+        message: message.clone(),
+        consequence: Some(consequence.clone()),
+        waiting_for: *waiting_for,
+        hash: hash.clone(),
+        cause: *cause,
+        from: from.clone(),
+        sent_at: None,
     }
 }
 
@@ -524,7 +798,7 @@ fn notice(prior: &ProvisionedThroughputStatus, headline: Reason, message: &str) 
 fn news(headline: Reason, message: &str) -> Notice {
     let severity = match headline.class() {
         Class::Settled if headline == Reason::DriftDetected => Severity::Warning,
-        Class::Settled | Class::Waiting => Severity::Normal,
+        Class::Settled | Class::Waiting | Class::Held => Severity::Normal,
         Class::Retrying | Class::Stalled => Severity::Warning,
     };
     Notice { severity, reason: headline.as_str(), note: message.to_owned(), ends: None }

@@ -3,15 +3,25 @@
 //! The rules are an ordered chain of small functions; the first that has an answer decides. Where AWS leaves its behaviour unsaid, the
 //! comment at the rule says which cases it has to be right for.
 
+mod deletion;
+mod gate;
+mod purchase;
+mod tags;
+mod update;
+
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::{
-    conditions::Reason,
-    crd::{ManagementPolicy, UpdateCause, UpdateRequest},
+    calls::{Call, Change, commitment_text, units_text},
+    conditions::{Reason, next_whole_second},
+    crd::{ManagementPolicy, WaitingFor},
     desired::Desired,
     history::{Answer, History, LastCall},
-    identifiers::{ModelArn, ModelKind},
-    observed::{ModelStatus, Observed, Sighting, Throughput, ThroughputStatus, WantedModel},
+    identifiers::ProvisionedModelArn,
+    observed::{Observed, Sighting, Throughput, ThroughputStatus, WantedModel},
+    owner::Owner,
     schedule::plus,
 };
 
@@ -20,14 +30,16 @@ use crate::{
 pub enum Plan {
     /// Nothing: AWS has what the manifest says.
     Nothing,
-    /// AWS is at work: look again soon.
+    /// AWS is at work, or a person or a date is waited for: the reason's class says how soon to look again.
     Wait {
         /// What is waited for.
         reason: Reason,
         /// The same for a person.
         message: String,
         /// The call that comes next, if one is due.
-        pending: Option<Update>,
+        pending: Option<Pending>,
+        /// When to look again at the latest, if that is known.
+        until: Option<Timestamp>,
     },
     /// A call was sent, and no look can have shown yet what came of it.
     Settle {
@@ -41,28 +53,42 @@ pub enum Plan {
         /// The same for a person, with the way out.
         message: String,
         /// The call that was not made, if there is one.
-        pending: Option<Update>,
+        pending: Option<Pending>,
     },
     /// AWS differs, and the policy is to leave it.
     Leave {
         /// The call that would be due.
-        pending: Update,
+        pending: Pending,
     },
-    /// Call `UpdateProvisionedModelThroughput`.
-    Update(Update),
+    /// Make this call.
+    Act(Change),
+    /// The object is being deleted, and nothing is to be done at AWS for it any more.
+    LetGo {
+        /// Why, for a person.
+        message: String,
+        /// Whether AWS has deleted the throughput.
+        is_deleted: bool,
+    },
 }
 
-/// A call of `UpdateProvisionedModelThroughput`, and what it means.
+/// A call that is due and not made yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Update {
-    /// The members that differ, and no others.
-    pub request: UpdateRequest,
-    /// The same members as AWS has them.
-    pub from: UpdateRequest,
-    /// Why.
-    pub cause: UpdateCause,
-    /// What the call does, in words.
-    pub message: String,
+pub struct Pending {
+    /// The call.
+    pub change: Change,
+    /// What it waits for.
+    pub waiting_for: WaitingFor,
+    /// What stands for exactly this plan, where it waits for approval.
+    pub hash: Option<String>,
+}
+
+/// What the operator was started to do beyond changing what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permits {
+    /// `--allow-create`.
+    pub create: bool,
+    /// `--allow-delete`.
+    pub delete: bool,
 }
 
 /// Everything that a decision is made from.
@@ -76,133 +102,149 @@ pub struct Situation<'a> {
     pub history: &'a History,
     /// How long a look may fail to show a call that AWS accepted.
     pub read_lag: Duration,
+    /// What the operator was started to do.
+    pub permits: Permits,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Situation<'_> {
+    /// When the last call was sent that AWS took. The open one counts as the status will tell of it.
+    fn accepted_at(&self) -> Option<Timestamp> {
+        let taken = |last: &&LastCall| last.answer != Answer::Missing || self.observed.shows(&last.call);
+        let open = self.history.last_call.as_ref().filter(taken);
+        open.map(|last| next_whole_second(last.sent_at).0).or(self.history.accepted_at)
+    }
 }
 
 /// Decides.
+#[must_use]
 pub fn plan(situation: &Situation<'_>) -> Plan {
-    let throughput = match &situation.observed.throughput {
-        Sighting::Found(throughput) => throughput,
-        Sighting::Missing => return missing(situation.desired),
-        Sighting::Ambiguous(arns) => {
-            let arns: Vec<_> = arns.iter().map(ToString::to_string).collect();
-            return refuse(
-                Reason::AmbiguousName,
-                format!(
-                    "AWS has {} throughputs of the name {}: delete this object (nothing happens at AWS) and apply it again with the ARN of the one that is meant as provisionedModelId ({})",
-                    arns.len(),
-                    situation.desired.identity.id,
-                    arns.join(", ")
-                ),
-                None,
-            );
-        }
+    if situation.desired.is_going {
+        return deletion::going(situation);
+    }
+    match &situation.observed.throughput {
+        Sighting::Found(throughput) => found(situation, throughput),
+        Sighting::Taken(throughput) => purchase::taken(situation, throughput),
+        Sighting::Missing => purchase::missing(situation),
+        Sighting::Ambiguous(arns) => ambiguous(situation.desired, arns),
+    }
+}
+
+/// What a look means for the object: a throughput that it would buy and that belongs to nobody any more, or is to be taken over, is its
+/// own. An annotation is honoured once. `holder_is_gone` says that the object which the tags name is of this cluster, and manages it no longer.
+#[must_use]
+pub fn with_ownership(desired: &Desired, history: &History, observed: Observed, holder_is_gone: bool) -> Observed {
+    let Some(holder) = observed.owner() else { return observed };
+    let asked = desired.take_over.as_deref().filter(|_| history.taken_over != desired.take_over);
+    let is_free = holder_is_gone || asked == Some(holder.to_string().as_str());
+    if !is_free {
+        return observed;
+    }
+    let throughput = match observed.throughput {
+        Sighting::Taken(throughput) | Sighting::Found(throughput) => Sighting::Found(throughput),
+        other @ (Sighting::Missing | Sighting::Ambiguous(_)) => other,
     };
-    let difference = difference(situation, throughput);
-    busy(throughput, difference.as_ref())
-        .or_else(|| if gave_up(throughput, situation.history) { None } else { settling(situation, throughput) })
-        .or_else(|| model_gone(situation.desired, &situation.observed.model))
-        .or_else(|| failed(situation, throughput, difference.as_ref()))
-        .or_else(|| settling(situation, throughput))
-        .or_else(|| not_served_yet(situation.history, throughput, difference.as_ref()))
-        .or_else(|| difference.is_none().then_some(Plan::Nothing))
-        .or_else(|| difference.as_ref().and_then(|update| illegal(situation, throughput, update)))
-        .or_else(|| difference.as_ref().and_then(|update| left(situation.desired, update)))
-        .unwrap_or_else(|| difference.map_or(Plan::Nothing, Plan::Update))
-}
-
-fn refuse(reason: Reason, message: String, pending: Option<&Update>) -> Plan {
-    Plan::Refuse { reason, message, pending: pending.cloned() }
-}
-
-fn wait(reason: Reason, message: String, pending: Option<&Update>) -> Plan {
-    Plan::Wait { reason, message, pending: pending.cloned() }
-}
-
-fn missing(desired: &Desired) -> Plan {
-    let identity = &desired.identity;
-    let what = match (&identity.bound, &identity.fallback) {
-        (Some(arn), _) => format!("no throughput {arn}"),
-        (None, Some(name)) if name.as_str() != identity.id.as_str() => {
-            format!("no throughput of the name {}, nor of the wanted name {name}", identity.id)
+    // Whoever it belonged to does not matter any more; the tags are put right with the next call.
+    let tags = observed.tags.map(|mut tags| {
+        for key in holder.tags().keys() {
+            tags.remove(key);
         }
-        (None, _) => format!("no throughput {}", identity.id),
+        tags
+    });
+    Observed { throughput, tags, ..observed }
+}
+
+fn found(situation: &Situation<'_>, throughput: &Throughput) -> Plan {
+    let difference = update::difference(situation, throughput);
+    let given_up = update::gave_up(throughput, situation.history);
+    held_by_another(situation, throughput)
+        .or_else(|| busy(throughput, next(situation, throughput, difference.clone()).as_ref()))
+        .or_else(|| purchase::failed(situation, throughput))
+        .or_else(|| if given_up { None } else { settling(situation) })
+        .or_else(|| model_gone(situation.desired, &situation.observed.model))
+        .or_else(|| update::failed(situation, throughput, difference.as_ref()))
+        .or_else(|| settling(situation))
+        .or_else(|| update::not_served_yet(situation.history, throughput, difference.as_ref()))
+        .or_else(|| difference.as_ref().and_then(|change| update::illegal(situation, throughput, change)))
+        .or_else(|| next(situation, throughput, difference).map(|change| gate::gate(situation, change)))
+        .or_else(|| cannot_change(situation.desired, throughput))
+        .unwrap_or(Plan::Nothing)
+}
+
+/// Of several changes the next: tags first, because they say whose the throughput is. Where none is made, all are told.
+fn next(situation: &Situation<'_>, throughput: &Throughput, update: Option<Change>) -> Option<Change> {
+    match (tags::difference(situation, throughput), update) {
+        (Some(tag), Some(update)) if !situation.desired.policy.manages() => {
+            Some(Change { message: format!("{}, and {}", tag.message, update.message), ..update })
+        }
+        (Some(tag), _) => Some(tag),
+        (None, update) => update,
+    }
+}
+
+fn refuse(reason: Reason, message: String, pending: Option<&Change>) -> Plan {
+    Plan::Refuse { reason, message, pending: pending.map(|change| waiting(change, WaitingFor::Change)) }
+}
+
+fn wait(reason: Reason, message: String, pending: Option<&Change>) -> Plan {
+    Plan::Wait { reason, message, pending: pending.map(|change| waiting(change, WaitingFor::Aws)), until: None }
+}
+
+fn waiting(change: &Change, waiting_for: WaitingFor) -> Pending {
+    Pending { change: change.clone(), waiting_for, hash: None }
+}
+
+fn ambiguous(desired: &Desired, arns: &[ProvisionedModelArn]) -> Plan {
+    let listed: Vec<_> = arns.iter().map(ToString::to_string).collect();
+    let (count, listed) = (arns.len(), listed.join(", "));
+    let message = match &desired.identity.id {
+        Some(id) => format!(
+            "AWS has {count} throughputs of the name {id}: delete this object (nothing happens at AWS) and apply it again with the ARN of the one that is meant as provisionedModelId ({listed})"
+        ),
+        None => format!(
+            "the tags of {count} throughputs name this object as their owner: add the ARN of the one that is meant as provisionedModelId, and delete or untag the others at AWS ({listed})"
+        ),
+    };
+    refuse(Reason::AmbiguousName, message, None)
+}
+
+/// A throughput that its tags give to another object is left to it.
+fn held_by_another(situation: &Situation<'_>, throughput: &Throughput) -> Option<Plan> {
+    let desired = situation.desired;
+    let holder = situation.observed.owner()?;
+    let is_own = desired.owner.as_ref().is_some_and(|owner| owner.is(&holder));
+    (desired.policy.manages() && !is_own).then(|| already_managed(desired, throughput, &holder))
+}
+
+fn already_managed(desired: &Desired, throughput: &Throughput, holder: &Owner) -> Plan {
+    let Throughput { name, arn, .. } = throughput;
+    let Owner { cluster, namespace, name: object, uid: _ } = holder;
+    let way_out = match desired.policy {
+        ManagementPolicy::Full => format!(
+            "to take it over, set the annotation bedrock-throughput.dev/take-over-from: {holder} on this object; that one then leaves it alone"
+        ),
+        ManagementPolicy::Observe | ManagementPolicy::Update => {
+            "set managementPolicy: Observe here, or Full to take it over".to_owned()
+        }
     };
     refuse(
-        Reason::NotFound,
+        Reason::AlreadyManaged,
         format!(
-            "AWS has {what} in region {} of the account that the operator works in: it is not bought again. If it was deleted, delete this \
-             object; if it is elsewhere, correct provisionedModelId or region in a new object, or the operator's credentials",
-            desired.region
+            "throughput {name} ({arn}) is managed by ProvisionedThroughput {namespace}/{object} of cluster {cluster}, as its tags say: {way_out}"
         ),
         None,
     )
 }
 
-/// What has to change at AWS, if anything.
-///
-/// A throughput that has failed counts as having only what it serves: AWS does not say whether `desiredModelArn` goes back.
-fn difference(situation: &Situation<'_>, throughput: &Throughput) -> Option<Update> {
-    let Situation { desired, observed, history, .. } = situation;
-    let name = desired.name.as_ref().filter(|name| **name != throughput.name);
-    let model = observed.model.arn().filter(|arn| {
-        **arn != throughput.desired_model_arn || (gave_up(throughput, history) && **arn != throughput.model_arn)
-    });
-    let request = UpdateRequest {
-        desired_provisioned_model_name: name.map(ToString::to_string),
-        desired_model_id: model.map(ToString::to_string),
-    };
-    if request.is_empty() {
-        return None;
-    }
-    let from = UpdateRequest {
-        desired_provisioned_model_name: name.map(|_| throughput.name.to_string()),
-        desired_model_id: model.map(|_| throughput.model_arn.to_string()),
-    };
-    let cause = match &history.due {
-        _ if history.synced => UpdateCause::Drift,
-        Some((due, cause)) if *due == request => *cause,
-        Some(_) | None => UpdateCause::Manifest,
-    };
-    let message = describe(&request, &from, model);
-    Some(Update { request, from, cause, message })
-}
-
-/// Whether the last change failed. AWS does not say whether the status then is `Failed` or again `InService`; a `failureMessage` tells in
-/// either case, and so does a model that is still asked for and no longer worked on.
-fn gave_up(throughput: &Throughput, history: &History) -> bool {
-    match throughput.status {
-        ThroughputStatus::Failed => true,
-        ThroughputStatus::InService => {
-            let half_way = throughput.model_arn != throughput.desired_model_arn;
-            throughput.failure_message.is_some() || (half_way && history.saw_updating)
-        }
-        ThroughputStatus::Creating | ThroughputStatus::Updating | ThroughputStatus::Other(_) => false,
-    }
-}
-
-fn describe(request: &UpdateRequest, from: &UpdateRequest, model: Option<&ModelArn>) -> String {
-    let mut parts = Vec::new();
-    if let (Some(to), Some(from)) = (&request.desired_provisioned_model_name, &from.desired_provisioned_model_name) {
-        parts.push(format!("rename it from {from} to {to}"));
-    }
-    if let (Some(to), Some(from)) = (&request.desired_model_id, &from.desired_model_id) {
-        parts.push(format!("move it from model {from} to {to}; the old model is served until the new one is in place"));
-    }
-    let one_way = match model.map(ModelArn::kind) {
-        Some(ModelKind::Foundation) => "; AWS may not let a throughput go back from its base model to a custom model",
-        Some(ModelKind::Custom) | None => "",
-    };
-    format!("{}{one_way}", parts.join(", and "))
-}
-
 /// AWS takes neither Update nor Delete while it is at work (Bedrock user guide, "Modify a Provisioned Throughput").
-fn busy(throughput: &Throughput, due: Option<&Update>) -> Option<Plan> {
-    let next = due.map_or_else(String::new, |update| format!("; then: {}", update.message));
+fn busy(throughput: &Throughput, due: Option<&Change>) -> Option<Plan> {
+    let next = due.map_or_else(String::new, |change| format!("; then: {}", change.message));
     match &throughput.status {
         ThroughputStatus::Creating => {
             Some(wait(Reason::Creating, format!("AWS is still making throughput {}{next}", throughput.name), due))
         }
-        ThroughputStatus::Updating => Some(wait(Reason::Updating, updating(throughput, &next), due)),
+        ThroughputStatus::Updating => Some(wait(Reason::Updating, update::updating(throughput, &next), due)),
         ThroughputStatus::Other(word) => Some(wait(
             Reason::UnknownStatus,
             format!(
@@ -213,17 +255,6 @@ fn busy(throughput: &Throughput, due: Option<&Update>) -> Option<Plan> {
             due,
         )),
         ThroughputStatus::InService | ThroughputStatus::Failed => None,
-    }
-}
-
-fn updating(throughput: &Throughput, next: &str) -> String {
-    if throughput.model_arn == throughput.desired_model_arn {
-        format!("AWS is updating throughput {}{next}", throughput.name)
-    } else {
-        format!(
-            "AWS is moving throughput {} to model {}; model {} is served until then{next}",
-            throughput.name, throughput.desired_model_arn, throughput.model_arn
-        )
     }
 }
 
@@ -244,135 +275,64 @@ fn model_gone(desired: &Desired, model: &WantedModel) -> Option<Plan> {
     }
 }
 
-/// A change that failed is not repeated until the manifest changes or a person asks.
-fn failed(situation: &Situation<'_>, throughput: &Throughput, due: Option<&Update>) -> Option<Plan> {
-    let Situation { desired, history, .. } = situation;
-    let why = throughput.failure_message.as_deref().unwrap_or("AWS gives no reason");
-    if history.retrying && due.is_some() {
-        return None;
-    }
-    let ours = due
-        .and_then(|update| history.call_for(&update.request))
-        .filter(|call| call.generation.is_none() || call.generation == desired.generation);
-    // Where AWS goes back to `InService` and what was there before without a word, it tells to have seen AWS at work on it, or that
-    // nothing is to be seen of a call that AWS accepted when reads have caught up.
-    let without_a_trace = |call: &LastCall| {
-        let accepted = matches!(call.answer, Answer::Accepted { .. });
-        accepted && situation.observed.looked_at >= plus(call.over_at, situation.read_lag)
-    };
-    let fell_back = desired.policy == ManagementPolicy::Update
-        && throughput.status == ThroughputStatus::InService
-        && ours.is_some_and(|call| history.saw_updating || without_a_trace(call));
-    if !(gave_up(throughput, history) || fell_back || history.failed && ours.is_some()) {
-        return None;
-    }
-    // An answer that never came, with nothing changed at AWS since: the failure is an older one.
-    // AWS's clock is not ours, so that a change of its own time since the look before the call counts, too.
-    let changed_since =
-        history.modified.is_some_and(|before| throughput.last_modified_time.as_second() > before.as_second());
-    let after_the_call = ours.is_some_and(|call| {
-        history.failed
-            || fell_back
-            || history.saw_updating
-            || changed_since
-            || throughput.last_modified_time >= call.sent_at
-    });
-    match due {
-        Some(update) if after_the_call && desired.requested.is_none() => Some(refuse(
-            Reason::UpdateFailed,
-            format!(
-                "AWS could not do what it was asked for ({}): {why}. It is not repeated by itself: change the manifest, or set the annotation \
-                 bedrock-throughput.dev/reconcile-requested-at to a new value",
-                update.request
-            ),
-            Some(update),
-        )),
-        Some(_) => None,
-        None if throughput.status == ThroughputStatus::Failed => Some(refuse(
-            Reason::Failed,
-            format!("AWS says that throughput {} has failed: {why}. Look into it at AWS", throughput.name),
-            None,
-        )),
-        None => None,
-    }
-}
-
-/// `InService` with another model to come: accepted, and not served yet.
-fn not_served_yet(history: &History, throughput: &Throughput, due: Option<&Update>) -> Option<Plan> {
-    (due.is_none() && throughput.model_arn != throughput.desired_model_arn && !gave_up(throughput, history))
-        .then(|| wait(Reason::Updating, updating(throughput, ""), None))
-}
-
-/// What AWS would refuse is not sent. A manifest is done whole or not at all: a refused model holds back the rename.
-fn illegal(situation: &Situation<'_>, throughput: &Throughput, update: &Update) -> Option<Plan> {
-    let model = &situation.observed.model;
-    let given_up = gave_up(throughput, situation.history);
-    let from = if given_up { &throughput.model_arn } else { &throughput.desired_model_arn };
-    let wanted = update.request.desired_model_id.as_ref()?;
-    if from.kind() == ModelKind::Foundation {
-        return Some(refuse(
-            Reason::ModelFixed,
-            format!(
-                "throughput {} serves the base model {}, and AWS lets only a throughput on a custom model change its model, so it cannot move \
-                 to {wanted}: set modelId back, or leave it out",
-                throughput.name, from
-            ),
-            Some(update),
-        ));
-    }
-    let base = &throughput.foundation_model_arn;
-    let not_sibling = |of: &ModelArn| {
-        refuse(
-            Reason::NotSibling,
-            format!(
-                "modelId {wanted} is not a sibling of {from}: it is made from base model {of}, and the throughput's base model is {base}. Custom \
-                 models must share the base model, or modelId must be that base model"
-            ),
-            Some(update),
-        )
-    };
-    match model {
-        WantedModel::Custom { model, foundation } => match &model.status {
-            Some(ModelStatus::Creating) => Some(wait(
-                Reason::ModelNotReady,
-                format!("the custom model {wanted} is still being made; then: {}", update.message),
-                Some(update),
-            )),
-            Some(ModelStatus::Failed) => Some(refuse(
-                Reason::ModelFailed,
-                format!("the custom model {wanted} failed to be made: set modelId to a model that is Active"),
-                Some(update),
-            )),
-            // Without a status or a base there is nothing to go by; AWS decides.
-            Some(ModelStatus::Active | ModelStatus::Other(_)) | None => {
-                foundation.as_ref().filter(|of| !same_base(of, base)).map(not_sibling)
+/// Neither Update nor Delete has an idempotency token, and a token's lifetime is not documented: a call is repeated, or taken for undone by
+/// somebody, only when a look shows that it did not take. A look that was begun before reads have caught up with the call shows nothing
+/// either way.
+fn settling(situation: &Situation<'_>) -> Option<Plan> {
+    let last = situation.history.last_call.as_ref().filter(|last| !situation.observed.shows(&last.call))?;
+    unsettled(situation, last).then(|| Plan::Settle {
+        message: match &last.call {
+            Call::Create(create) => {
+                format!("AWS was asked to make throughput {}, and does not show it yet", create.name)
+            }
+            call @ (Call::Update(_) | Call::Tag(_) | Call::Delete) => {
+                format!("AWS was asked for {call}, and does not show it yet")
             }
         },
-        WantedModel::Arn(arn) if arn.kind() == ModelKind::Foundation && !same_base(arn, base) => Some(not_sibling(arn)),
-        WantedModel::Arn(_) | WantedModel::NotManaged | WantedModel::Missing => None,
-    }
+    })
 }
 
-/// Whether two foundation models are the same one. Variants for another context length count as the same: AWS does not say whether they
-/// are, and a legal move must not be refused here.
-fn same_base(one: &ModelArn, other: &ModelArn) -> bool {
-    one == other || (one.base_family().is_some() && one.base_family() == other.base_family())
-}
-
-fn left(desired: &Desired, update: &Update) -> Option<Plan> {
-    match desired.policy {
-        ManagementPolicy::Observe => Some(Plan::Leave { pending: update.clone() }),
-        ManagementPolicy::Update => None,
-    }
-}
-
-/// Update has no idempotency token: a call is repeated, or taken for undone by somebody, only when a look shows that it did not take. A
-/// look that was begun before reads have caught up with the call shows nothing either way.
-fn settling(situation: &Situation<'_>, throughput: &Throughput) -> Option<Plan> {
+/// That AWS shows nothing says nothing while reads lag behind the last call that it took: what was bought or changed a moment ago is there.
+fn lagging(situation: &Situation<'_>) -> Option<Plan> {
     let Situation { observed, history, read_lag, .. } = situation;
-    let call = history.last_call.as_ref().filter(|call| !throughput.shows(&call.request))?;
-    (observed.looked_at < plus(call.over_at, *read_lag))
-        .then(|| Plan::Settle { message: format!("AWS was asked for {}, and does not show it yet", call.request) })
+    let open = history.last_call.as_ref().filter(|last| last.answer != Answer::Missing).map(|last| last.over_at);
+    let answered_at = open.max(history.answered_at)?;
+    (observed.looked_at < plus(answered_at, *read_lag))
+        .then(|| Plan::Settle { message: "AWS took a call a moment ago, and does not show the throughput".to_owned() })
+}
+
+/// Whether the look was begun before reads have caught up with a call.
+fn unsettled(situation: &Situation<'_>, last: &LastCall) -> bool {
+    situation.observed.looked_at < plus(last.over_at, situation.read_lag)
+}
+
+/// What counts only when a throughput is bought, and is another now. It holds nothing else back.
+fn cannot_change(desired: &Desired, throughput: &Throughput) -> Option<Plan> {
+    let Throughput { name, model_units, desired_model_units, commitment_duration, .. } = throughput;
+    let units = desired
+        .units
+        .filter(|wanted| wanted != model_units && wanted != desired_model_units)
+        .map(|wanted| format!("modelUnits is {wanted}, and throughput {name} has {}", units_text(*model_units)));
+    let commitment =
+        desired.commitment.filter(|wanted| commitment_duration.as_deref() != Some(wanted.as_str())).map(|wanted| {
+            let has = commitment_duration
+                .as_deref()
+                .map_or_else(|| commitment_text(None), |term| format!("a commitment of {term}"));
+            format!("commitmentDuration is {}, and throughput {name} has {has}", wanted.as_str())
+        });
+    let differences: Vec<String> = units.into_iter().chain(commitment).collect();
+    if differences.is_empty() {
+        return None;
+    }
+    Some(refuse(
+        Reason::CannotChange,
+        format!(
+            "{}. AWS can change the name, the model and the tags of a throughput, and neither its model units nor its commitment: set the \
+             manifest to what was bought, or buy another throughput with another object",
+            differences.join("; ")
+        ),
+        None,
+    ))
 }
 
 #[cfg(test)]

@@ -14,26 +14,34 @@ use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 use tokio::time::Instant;
 
 use crate::{
-    act,
+    act::{self, Done},
     backoff::{Backoff, random},
     bedrock::Bedrock,
+    calls::{Call, Change},
     claims::{Claimant, Claims},
-    conditions::Reason,
-    crd::{ProvisionedThroughputStatus, WaitingFor},
+    conditions::{Reason, truncated},
+    crd::{FINALIZER, ProvisionedThroughput, ProvisionedThroughputStatus},
     desired::{Defaults, Desired, InvalidSpec},
+    export::Exporter,
     history::{Answer, History, LastCall},
     memory::{Memories, Memory, Noticed, Untold},
     metrics::Metrics,
     observe::{Demand, Sources},
-    observed::{Observed, Sighting, Throughput},
-    outcome::{Notice, Outcome, Severity, Verdict, Wake, outcome, with_accepted},
-    plan::{Plan, Situation, Update, plan},
-    report::{Live, ReportError, Reporter, Subject, Watched},
+    observed::{Observed, Sighting},
+    outcome::{Export, Notice, Outcome, Severity, Verdict, Wake, before_the_next, outcome, with_accepted},
+    plan::{Permits, Plan, Situation, plan, with_ownership},
+    report::{Asked, Live, ReportError, Reporter, Subject, Watched},
     schedule::{self, Due},
 };
 
 /// The pauses after a fault in a row of faults. The cap bounds how long the end of an outage goes unnoticed by an object.
 const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(2) };
+
+/// The pause after somebody changed the object in the middle of a pass: the watch brings the change at once.
+const AFTER_A_CONFLICT: Duration = Duration::from_millis(500);
+
+/// The longest text of the API server that is passed on, in bytes.
+const DETAIL_MAX: usize = 512;
 
 /// Everything that a pass needs.
 #[derive(Debug)]
@@ -52,8 +60,12 @@ pub struct Context {
     pub sources: Sources,
     /// Where changes at AWS go.
     pub bedrock: Arc<dyn Bedrock>,
+    /// What may be done beyond changing what is there.
+    pub permits: Permits,
     /// Where results are told.
     pub reporter: Reporter,
+    /// Where applications are told.
+    pub exporter: Exporter,
     /// What is remembered of objects.
     pub memories: Memories,
     /// Which object manages which throughput.
@@ -67,10 +79,6 @@ pub struct Context {
 /// # Errors
 /// When Kubernetes does not take what is to be told; the pass is then made again.
 pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, ReportError> {
-    if object.meta().deletion_timestamp.is_some() {
-        // Somebody else's finalizer keeps it for now. Nothing is changed at AWS for an object that is on its way out.
-        return Ok(Action::await_change());
-    }
     let begun = Instant::now();
     let subject = Subject {
         namespace: object.namespace().unwrap_or_default(),
@@ -79,9 +87,18 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
     };
     let mut memory = context.memories.recall(&subject.uid);
     let generation = object.meta().generation;
-    let watched = object.0.as_ref().ok().and_then(|object| object.status.as_ref());
-    let prior = memory.newest(object.meta().resource_version.as_deref(), watched).cloned().unwrap_or_default();
-    let mut pass = Pass { context: &context, subject: &subject, memory: &mut memory, generation, prior };
+    let watched = Live::of(&object);
+    let (live, prior) = match memory.ahead_of(&watched.resource_version) {
+        Some((live, status)) => (live.clone(), Some(status.clone())),
+        None => (watched.clone(), object.0.as_ref().ok().and_then(|object| object.status.clone())),
+    };
+    if object.meta().deletion_timestamp.is_some() && !has_finalizer(&live) {
+        // Somebody else's finalizer keeps it for now. Nothing is changed at AWS for an object that is on its way out.
+        return Ok(Action::await_change());
+    }
+    let prior = prior.unwrap_or_default();
+    let seen = watched.asked;
+    let mut pass = Pass { context: &context, subject: &subject, memory: &mut memory, generation, seen, live, prior };
     let result = pass.run(&object).await;
     context.memories.keep(&subject.uid, memory.clone());
     let took = begun.elapsed();
@@ -122,31 +139,35 @@ pub async fn tell_the_rest(context: &Context) {
     let untold = context.memories.untold();
     let told = untold.iter().map(async |(Untold { call, subject }, status)| {
         let Subject { namespace, name, uid: _ } = subject;
-        match context.reporter.write(subject, &with_accepted(status, call)).await {
+        match context.reporter.write(subject, &with_accepted(status, call), None).await {
             Ok(_) => context.metrics.wrote_status(),
             Err(error) => {
-                tracing::warn!(namespace, name, %error, "an accepted update could not be told of before the end");
+                tracing::warn!(namespace, name, %error, "an accepted call could not be told of before the end");
             }
         }
     });
     future::join_all(told).await;
 }
 
-/// Publishes the event of a pass, if there is one. It is worth a try, and no more: the status has it all.
-async fn publish(context: &Context, subject: &Subject, notice: Option<Notice>, now: Timestamp) {
-    let Some(notice) = notice else { return };
-    if let Err(error) = context.reporter.publish(subject, &notice, now).await {
-        let Subject { namespace, name, uid: _ } = subject;
-        tracing::warn!(namespace, name, reason = notice.reason, %error, "an event could not be published");
+/// Publishes the events of a pass. It is worth a try, and no more: the status has it all.
+async fn publish(context: &Context, subject: &Subject, notices: Vec<Notice>) {
+    for notice in notices {
+        if let Err(error) = context.reporter.publish(subject, &notice, Timestamp::now()).await {
+            let Subject { namespace, name, uid: _ } = subject;
+            tracing::warn!(namespace, name, reason = notice.reason, %error, "an event could not be published");
+        }
     }
+}
+
+fn has_finalizer(live: &Live) -> bool {
+    live.finalizers.iter().any(|finalizer| finalizer == FINALIZER)
 }
 
 /// What is left of a pass whose status has been written.
 struct Written {
     headline: Reason,
     action: Action,
-    notice: Option<Notice>,
-    live: Option<Live>,
+    notices: Vec<Notice>,
 }
 
 struct Pass<'a> {
@@ -154,12 +175,23 @@ struct Pass<'a> {
     subject: &'a Subject,
     memory: &'a mut Memory,
     generation: Option<i64>,
+    /// What the object asks for, as the watch shows it: what the pass decides from.
+    seen: Asked,
+    /// The newest that is known of the object.
+    live: Live,
+    /// The newest status that is known.
     prior: ProvisionedThroughputStatus,
 }
 
 impl Pass<'_> {
     async fn run(&mut self, object: &Watched) -> Result<(Reason, Action), ReportError> {
         let claimant = claimant(object, self.subject);
+        // Whatever else the manifest says, and be it nonsense: what asks for no deletion is not held back.
+        if let Ok(object) = &object.0
+            && let Some(done) = self.keep_finalizer(object).await?
+        {
+            return Ok(done);
+        }
         let desired = match desired(object, &self.prior, &self.context.defaults) {
             Ok(desired) => desired,
             Err(invalid) => {
@@ -170,43 +202,159 @@ impl Pass<'_> {
         if desired.suspend {
             return self.tell(Some(&desired), Verdict::Suspended, None).await;
         }
+        let begun = Timestamp::now();
         let history = self.history();
-        let demand = self.demand(&desired, &history);
-        let look = self.context.sources.observe(&desired, &history, demand, self.context.read_lag).await;
-        let observed = match look {
-            Ok(observed) => observed,
-            Err(fault) => {
-                return self.tell(Some(&desired), Verdict::Blind(&fault), fault.retry_after).await;
+        let mut demand = self.demand(&desired, &history);
+        let (observed, plan) = loop {
+            let look = self.context.sources.observe(&desired, &history, demand, self.context.read_lag).await;
+            let observed = match look {
+                Ok(observed) => self.with_ownership(&claimant, &desired, &history, observed),
+                Err(fault) => {
+                    return self.tell(Some(&desired), Verdict::Blind(&fault), fault.retry_after).await;
+                }
+            };
+            if let Some(holder) = self.rival(&claimant, &desired, &observed) {
+                return self.yield_to(&desired, &holder).await;
+            }
+            let plan = plan(&Situation {
+                desired: &desired,
+                observed: &observed,
+                history: &history,
+                read_lag: self.context.read_lag,
+                permits: self.context.permits,
+                now: Timestamp::now(),
+            });
+            // Whatever made the object due: a purchase is decided from a look that was begun after it.
+            match &plan {
+                Plan::Act(Change { call: Call::Create(_), .. }) if observed.looked_at < begun => {
+                    demand = Demand { not_before: begun, closely: true };
+                }
+                _ => break (observed, plan),
             }
         };
-        if let Sighting::Found(throughput) = &observed.throughput
-            && let Some(holder) = self.context.claims.bind(&claimant, &desired, throughput)
-        {
-            let holder = format!("{}/{}", holder.namespace, holder.name);
-            return self.tell(Some(&desired), Verdict::Rival { holder: &holder }, None).await;
+        match plan {
+            Plan::Act(change) => self.send(&desired, &observed, &history, &change).await,
+            Plan::LetGo { message, is_deleted } => self.let_go(message, is_deleted).await,
+            Plan::Nothing | Plan::Wait { .. } | Plan::Settle { .. } | Plan::Refuse { .. } | Plan::Leave { .. } => {
+                let export = self.export(&desired, &observed).await;
+                let seen = Verdict::Seen { observed: &observed, plan: &plan, history: &history, export: &export };
+                self.tell(Some(&desired), seen, None).await
+            }
         }
-        let plan = plan(&Situation {
-            desired: &desired,
-            observed: &observed,
-            history: &history,
-            read_lag: self.context.read_lag,
+    }
+
+    /// Leaves the throughput to the object that has the older claim.
+    async fn yield_to(&mut self, desired: &Desired, holder: &Claimant) -> Result<(Reason, Action), ReportError> {
+        let holder = format!("{}/{}", holder.namespace, holder.name);
+        if desired.is_going {
+            let message = format!("ProvisionedThroughput {holder} manages the throughput, which stays as it is");
+            return self.let_go(message, false).await;
+        }
+        self.tell(Some(desired), Verdict::Rival { holder: &holder }, None).await
+    }
+
+    /// Sees to it that an object has the finalizer where its throughput is to be deleted with it, and only there. Returns the result of the
+    /// pass where nothing is left to do.
+    async fn keep_finalizer(
+        &mut self,
+        object: &ProvisionedThroughput,
+    ) -> Result<Option<(Reason, Action)>, ReportError> {
+        let has = has_finalizer(&self.live);
+        let deletes = object.spec.management_policy.deletes(object.spec.deletion_policy);
+        let is_going = object.meta().deletion_timestamp.is_some();
+        if deletes && !has && !is_going {
+            let mut finalizers = self.live.finalizers.clone();
+            finalizers.push(FINALIZER.to_owned());
+            return self.set_finalizers(finalizers).await;
+        }
+        if !deletes && has {
+            if is_going {
+                let message = "deletionPolicy is Retain: the throughput stays as it is, and AWS goes on billing it";
+                return self.let_go(message.to_owned(), false).await.map(Some);
+            }
+            return self.set_finalizers(self.other_finalizers()).await;
+        }
+        Ok(None)
+    }
+
+    fn other_finalizers(&self) -> Vec<String> {
+        self.live.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect()
+    }
+
+    async fn set_finalizers(&mut self, finalizers: Vec<String>) -> Result<Option<(Reason, Action)>, ReportError> {
+        let only_at = self.live.resource_version.clone();
+        match self.context.reporter.set_finalizers(self.subject, &finalizers, &only_at).await {
+            Ok(live) => {
+                self.memory.written = Some((live.clone(), self.prior.clone()));
+                self.live = live;
+                Ok(None)
+            }
+            Err(ReportError::Conflict) => Ok(Some(overtaken())),
+            Err(error @ (ReportError::Gone | ReportError::Timeout)) => Err(error),
+            Err(ReportError::Kube(error)) => {
+                let said = truncated(error.to_string(), DETAIL_MAX);
+                self.tell(None, Verdict::FinalizerFailed(&said), None).await.map(Some)
+            }
+        }
+    }
+
+    /// Lets an object go whose deletion waited for this.
+    async fn let_go(&mut self, message: String, is_deleted: bool) -> Result<(Reason, Action), ReportError> {
+        let reason = if is_deleted { "Deleted" } else { "Released" };
+        let Subject { namespace, name, uid: _ } = self.subject;
+        let arn = self.prior.provisioned_model_arn.as_deref();
+        tracing::info!(namespace, name, arn, reason, message, "the object is let go");
+        let notice = Notice { severity: Severity::Normal, reason, note: message, ends: None };
+        match self.set_finalizers(self.other_finalizers()).await {
+            Ok(Some(overtaken)) => return Ok(overtaken),
+            Ok(None) | Err(ReportError::Gone) => {}
+            Err(error) => return Err(error),
+        }
+        publish(self.context, self.subject, vec![notice]).await;
+        Ok((Reason::Deleting, Action::await_change()))
+    }
+
+    /// What was seen, as what it means for this object among others.
+    fn with_ownership(
+        &self,
+        claimant: &Claimant,
+        desired: &Desired,
+        history: &History,
+        observed: Observed,
+    ) -> Observed {
+        let holder = observed.owner().filter(|holder| {
+            desired.owner.as_ref().is_some_and(|own| own.cluster == holder.cluster && !own.is(holder))
         });
-        match (&plan, &observed.throughput) {
-            (Plan::Update(update), Sighting::Found(throughput)) => {
-                self.send(&desired, &observed, throughput, update).await
+        let holder_is_gone = holder.as_ref().is_some_and(|holder| self.context.claims.is_gone(holder));
+        if let Some(holder) = holder.filter(|_| !holder_is_gone) {
+            self.context.claims.wait_for(claimant, &holder);
+        }
+        with_ownership(desired, history, observed, holder_is_gone)
+    }
+
+    /// The object that has an older claim to what this one found, or is about to buy.
+    fn rival(&self, claimant: &Claimant, desired: &Desired, observed: &Observed) -> Option<Claimant> {
+        match &observed.throughput {
+            Sighting::Found(throughput) => self.context.claims.bind(claimant, desired, throughput),
+            Sighting::Missing | Sighting::Taken(_)
+                if desired.purchase().is_some() && desired.identity.bound.is_none() =>
+            {
+                self.context.claims.rival_by_name(claimant, desired)
             }
-            (
-                Plan::Update(_)
-                | Plan::Nothing
-                | Plan::Wait { .. }
-                | Plan::Settle { .. }
-                | Plan::Refuse { .. }
-                | Plan::Leave { .. },
-                _,
-            ) => {
-                self.tell(Some(&desired), Verdict::Seen { observed: &observed, plan: &plan, history: &history }, None)
-                    .await
+            Sighting::Missing | Sighting::Taken(_) | Sighting::Ambiguous(_) => None,
+        }
+    }
+
+    /// Writes down for applications what was found.
+    async fn export(&self, desired: &Desired, observed: &Observed) -> Export {
+        let before = self.prior.exported_to.as_ref();
+        match (observed.found(), &desired.export, before) {
+            (Some(_), None, None) => Export::default(),
+            (Some(throughput), wanted, before) if !desired.is_going => {
+                let exporter = &self.context.exporter;
+                exporter.export(self.subject, wanted.as_ref(), before, throughput, &desired.region).await
             }
+            (Some(_) | None, _, before) => Export { to: before.cloned(), problem: None },
         }
     }
 
@@ -215,67 +363,74 @@ impl Pass<'_> {
         &mut self,
         desired: &Desired,
         observed: &Observed,
-        throughput: &Throughput,
-        update: &Update,
+        history: &History,
+        change: &Change,
     ) -> Result<(Reason, Action), ReportError> {
         if self.context.ending.load(Ordering::Relaxed) {
             // The next process makes the call.
             return Ok((Reason::Updating, Action::await_change()));
         }
+        if self.live.asked != self.seen {
+            // An answer to a write of the status has shown that the watch is behind.
+            return Ok(overtaken());
+        }
         let sent_at = Timestamp::now();
-        let written = self.write(Some(desired), Verdict::Sending { observed, update, sent_at }, None).await?;
+        let (status, ended) = before_the_next(&self.prior, observed, history, change, sent_at);
+        self.prior = status;
+        let mut written = match self.write(Some(desired), Verdict::Sending { observed, change, sent_at }, None).await {
+            Ok(written) => written,
+            // The manifest was changed, the object deleted, or another operator is at work on it: what was decided no longer counts.
+            Err(ReportError::Conflict) => return Ok(overtaken()),
+            Err(error) => return Err(error),
+        };
+        written.notices.splice(..0, ended);
         // From here on the status tells of this call, and of none before it.
         (self.memory.accepted, self.memory.unanswered, self.memory.follows) = (None, None, 0);
-        if written.live.is_some_and(|live| live.is_going || live.generation != self.generation) {
-            return self.overtaken().await;
-        }
         let Subject { namespace, name, uid: _ } = self.subject;
-        // The event need not be there before the call.
+        let arn = change.arn.as_ref().map(ToString::to_string);
+        // The events need not be there before the call.
         let (answer, ()) = future::join(
-            act::update(self.context.bedrock.as_ref(), &desired.region, &throughput.arn, update),
-            publish(self.context, self.subject, written.notice, sent_at),
+            act::act(self.context.bedrock.as_ref(), &desired.region, change),
+            publish(self.context, self.subject, written.notices),
         )
         .await;
         let over_at = Timestamp::now();
+        if let (Call::Tag(_), Some(arn)) = (&change.call, &change.arn) {
+            self.context.sources.forget_tags(&desired.region, arn);
+        }
         match answer {
-            Ok(accepted) => {
+            Ok(Done { accepted, bought }) => {
                 tracing::info!(
-                    namespace, name, generation = self.generation, arn = %throughput.arn, request = %update.request, from = %update.from,
-                    request_id = accepted.request_id, "AWS accepted the update"
+                    namespace, name, generation = self.generation, arn, bought = bought.as_ref().map(ToString::to_string),
+                    action = ?change.call.action(), request = %change.call, from = %change.from, request_id = accepted.request_id,
+                    "AWS accepted the call"
                 );
-                self.context.metrics.updated(namespace, name);
                 let call = LastCall {
                     sent_at,
                     over_at,
                     generation: self.generation,
-                    request: update.request.clone(),
-                    from: update.from.clone(),
-                    cause: update.cause,
+                    call: change.call.clone(),
+                    from: change.from.clone(),
+                    cause: change.cause,
                     answer: Answer::Accepted { request_id: accepted.request_id },
                 };
-                self.memory.accepted = Some(Untold { call, subject: self.subject.clone() });
+                self.memory.accepted = Some(Untold { call: call.clone(), subject: self.subject.clone() });
+                match &change.call {
+                    Call::Create(_) => {
+                        let verdict = Verdict::Bought { observed, call: &call, arn: bought.as_ref() };
+                        return self.tell(Some(desired), verdict, None).await;
+                    }
+                    Call::Update(_) => self.context.metrics.updated(namespace, name),
+                    Call::Tag(_) | Call::Delete => {}
+                }
                 Ok((Reason::Updating, self.follow(Timestamp::now())))
             }
             Err(fault) => {
                 self.memory.unanswered = Some(over_at);
-                let verdict = Verdict::CallFailed { observed, update, fault: &fault, sent_at };
+                let verdict = Verdict::CallFailed { observed, change, fault: &fault, sent_at };
                 self.tell(Some(desired), verdict, fault.retry_after).await
             }
         }
-    }
-
-    /// The manifest was changed, or the object deleted, while the pass was at work for it: the call that was announced is not sent.
-    async fn overtaken(&mut self) -> Result<(Reason, Action), ReportError> {
-        let mut status = self.prior.clone();
-        if let Some(plan) = &mut status.plan {
-            (plan.sent_at, plan.waiting_for) = (None, WaitingFor::Retry);
-        }
-        let live = self.context.reporter.write(self.subject, &status).await?;
-        self.context.metrics.wrote_status();
-        self.memory.written = Some((live.resource_version, status.clone()));
-        self.prior = status;
-        // The watch brings the new manifest; this is for the case that it has brought it already.
-        Ok((Reason::Updating, Action::requeue(Duration::from_secs(1))))
     }
 
     /// What was done before: what the status says, or what this process knows more than it.
@@ -292,16 +447,18 @@ impl Pass<'_> {
     /// How new the look has to be: newer than the change that the pass is about; else as was decided by the pass before.
     fn demand(&mut self, desired: &Desired, history: &History) -> Demand {
         let now = Timestamp::now();
-        let changed = self.prior.observed_generation != self.generation || desired.requested.is_some();
+        let approved = desired.approved.clone().filter(|_| self.prior.last_handled_approval != desired.approved);
+        let take_over = desired.take_over.clone().filter(|_| self.prior.last_handled_take_over != desired.take_over);
+        let asked = [desired.requested.clone(), approved, take_over];
+        let changed = self.prior.observed_generation != self.generation || asked.iter().any(Option::is_some);
         let noticed = changed.then(|| {
             let same = self
                 .memory
                 .noticed
                 .take()
-                .filter(|noticed| noticed.generation == self.generation && noticed.requested == desired.requested);
+                .filter(|noticed| noticed.generation == self.generation && noticed.asked == asked);
             let at = same.map_or(now, |noticed| noticed.at);
-            self.memory.noticed =
-                Some(Noticed { generation: self.generation, requested: desired.requested.clone(), at });
+            self.memory.noticed = Some(Noticed { generation: self.generation, asked, at });
             at
         });
         let due = self.memory.next_look.filter(|next| *next <= now);
@@ -323,8 +480,8 @@ impl Pass<'_> {
         verdict: Verdict<'_>,
         retry_after: Option<Duration>,
     ) -> Result<(Reason, Action), ReportError> {
-        let Written { headline, action, notice, live: _ } = self.write(desired, verdict, retry_after).await?;
-        publish(self.context, self.subject, notice, Timestamp::now()).await;
+        let Written { headline, action, notices } = self.write(desired, verdict, retry_after).await?;
+        publish(self.context, self.subject, notices).await;
         Ok((headline, action))
     }
 
@@ -338,36 +495,39 @@ impl Pass<'_> {
         let now = Timestamp::now();
         let told = outcome(&self.prior, self.generation, desired, verdict, now);
         self.log(&told, verdict);
-        let Outcome { status, notice, wake, headline } = told;
+        let Outcome { status, notices, wake, until, headline } = told;
         let Subject { namespace, name, uid: _ } = self.subject;
-        self.context.metrics.show(namespace, name, &status.conditions);
-        let mut live = None;
-        if status != self.prior {
+        self.context.metrics.show(namespace, name, &status);
+        let is_sending = matches!(verdict, Verdict::Sending { .. });
+        if status != self.prior || is_sending {
             let reporter = &self.context.reporter;
-            let written = match verdict {
+            // What is decided is done only for the object that it was decided from.
+            let only_at = Some(self.live.resource_version.as_str()).filter(|_| is_sending);
+            let live = match verdict {
                 Verdict::Invalid(InvalidSpec::Unreadable(_)) => {
                     reporter.write_conditions(self.subject, &status).await?
                 }
-                _ => reporter.write(self.subject, &status).await?,
+                _ => reporter.write(self.subject, &status, only_at).await?,
             };
             self.context.metrics.wrote_status();
-            self.memory.written = Some((written.resource_version.clone(), status.clone()));
-            live = Some(written);
+            self.memory.written = Some((live.clone(), status.clone()));
+            self.live = live;
             if status.plan.as_ref().is_none_or(|plan| plan.sent_at.is_none()) {
                 self.memory.accepted = None;
             }
             self.prior = status;
         }
-        if let Some(cause) = notice.as_ref().and_then(|notice| notice.ends) {
+        for cause in notices.iter().filter_map(|notice| notice.ends) {
             self.context.metrics.served(namespace, name, cause);
         }
         let looked_at = verdict.observed().map_or(now, |observed| observed.looked_at);
-        Ok(Written { headline, action: self.wake(wake, desired, looked_at, retry_after), notice, live })
+        Ok(Written { headline, action: self.wake(wake, until, desired, looked_at, retry_after), notices })
     }
 
     fn wake(
         &mut self,
         wake: Wake,
+        until: Option<Timestamp>,
         desired: Option<&Desired>,
         looked_at: Timestamp,
         retry_after: Option<Duration>,
@@ -377,7 +537,8 @@ impl Pass<'_> {
             Wake::Interval => {
                 self.rest();
                 let now = Timestamp::now();
-                self.come_back(schedule::after_an_interval(looked_at, interval, self.context.phase, now, random()))
+                let due = schedule::after_an_interval(looked_at, interval, self.context.phase, now, random());
+                self.come_back(until.map_or(due, |until| due.at_the_latest(until, now)))
             }
             Wake::Following => {
                 self.memory.failures = 0;
@@ -418,13 +579,13 @@ impl Pass<'_> {
     /// One line for each decision; the usual one, that all is as it was, only for debugging.
     fn log(&self, told: &Outcome, verdict: Verdict<'_>) {
         let Subject { namespace, name, uid: _ } = self.subject;
-        let Outcome { status, notice, wake, headline } = told;
+        let Outcome { status, notices, wake, until: _, headline } = told;
         let detail = status.conditions.first().map(|ready| ready.message.as_str());
         let request_id = match verdict.fault() {
             Some(fault) => fault.request_id.clone(),
             None => status.last_update.as_ref().and_then(|update| update.request_id.clone()),
         };
-        let warns = notice.as_ref().is_some_and(|notice| notice.severity == Severity::Warning);
+        let warns = notices.iter().any(|notice| notice.severity == Severity::Warning);
         let (generation, arn, decision) = (self.generation, status.provisioned_model_arn.as_deref(), decision(verdict));
         macro_rules! line {
             ($level:ident) => {
@@ -457,8 +618,10 @@ fn decision(verdict: Verdict<'_>) -> &'static str {
     match verdict {
         Verdict::Invalid(_) | Verdict::Rival { .. } => "refuse",
         Verdict::Suspended => "suspended",
+        Verdict::FinalizerFailed(_) => "failed",
         Verdict::Blind(_) => "blind",
-        Verdict::Sending { .. } => "update",
+        Verdict::Sending { change, .. } => action(change),
+        Verdict::Bought { .. } => "bought",
         Verdict::CallFailed { .. } => "failed",
         Verdict::Seen { plan, .. } => match plan {
             Plan::Nothing => "nothing",
@@ -466,9 +629,25 @@ fn decision(verdict: Verdict<'_>) -> &'static str {
             Plan::Settle { .. } => "settle",
             Plan::Refuse { .. } => "refuse",
             Plan::Leave { .. } => "leave",
-            Plan::Update(_) => "update",
+            Plan::Act(change) => action(change),
+            Plan::LetGo { .. } => "let go",
         },
     }
+}
+
+fn action(change: &Change) -> &'static str {
+    match change.call {
+        Call::Create(_) => "create",
+        Call::Update(_) => "update",
+        Call::Tag(_) => "tag",
+        Call::Delete => "delete",
+    }
+}
+
+/// The result of a pass in the middle of which somebody changed the object. The watch brings the new one; the pause is for the case that it
+/// has brought it already.
+fn overtaken() -> (Reason, Action) {
+    (Reason::Updating, Action::requeue(AFTER_A_CONFLICT))
 }
 
 fn desired(

@@ -12,11 +12,12 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
     core::DeserializeGuard,
 };
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::{
     conditions::truncated,
-    crd::{GROUP, ProvisionedThroughput, ProvisionedThroughputStatus},
+    crd::{ANNOTATIONS, GROUP, ProvisionedThroughput, ProvisionedThroughputStatus},
     outcome::{Notice, Severity},
 };
 
@@ -45,10 +46,35 @@ pub struct Subject {
 pub struct Live {
     /// Its resource version.
     pub resource_version: String,
-    /// The generation of its manifest.
+    /// Its finalizers.
+    pub finalizers: Vec<String>,
+    /// What the operator is asked for.
+    pub asked: Asked,
+}
+
+/// What an object asks the operator for: the same generation and annotations are the same wish.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The generation of the manifest, which a deletion changes, too.
     pub generation: Option<i64>,
-    /// Whether it is being deleted.
-    pub is_going: bool,
+    /// The annotations that are honoured.
+    pub annotations: [Option<String>; 3],
+}
+
+impl Live {
+    /// What an object is, as it was watched or answered.
+    #[must_use]
+    pub fn of(object: &Watched) -> Self {
+        let meta = object.meta();
+        Self {
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            finalizers: meta.finalizers.clone().unwrap_or_default(),
+            asked: Asked {
+                generation: meta.generation,
+                annotations: ANNOTATIONS.map(|key| meta.annotations.as_ref()?.get(key).cloned()),
+            },
+        }
+    }
 }
 
 /// Kubernetes did not take what was told.
@@ -57,12 +83,23 @@ pub enum ReportError {
     /// The object is gone.
     #[error("the object is gone")]
     Gone,
+    /// Somebody changed the object meanwhile.
+    #[error("the object was changed meanwhile")]
+    Conflict,
     /// No answer in time.
     #[error("the API server did not answer within {} s", TIMEOUT.as_secs())]
     Timeout,
     /// Any other fault.
-    #[error("{0}")]
+    #[error("{}", said(.0))]
     Kube(#[source] kube::Error),
+}
+
+/// What Kubernetes says, in its own words.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Writes to Kubernetes.
@@ -79,22 +116,44 @@ impl Reporter {
         Self { client, instance: truncated(instance, 128) }
     }
 
-    /// Writes a whole status, and returns what the object is by then.
+    /// Writes a whole status, and returns what the object is by then. With `only_at`, a resource version, it is written only if nobody has
+    /// changed the object since.
     ///
     /// # Errors
-    /// When Kubernetes does not take it.
-    pub async fn write(&self, subject: &Subject, status: &ProvisionedThroughputStatus) -> Result<Live, ReportError> {
-        let patch = json!({
-            "apiVersion": ProvisionedThroughput::api_version(&()),
-            "kind": ProvisionedThroughput::kind(&()),
-            // With the uid, an object of the same name that was made meanwhile is not written to.
-            "metadata": {"uid": subject.uid},
-            "status": status,
-        });
-        self.patch(subject, &PatchParams::apply(GROUP).force(), &Patch::Apply(&patch)).await
+    /// When Kubernetes does not take it; [`ReportError::Conflict`] where the object was changed.
+    pub async fn write(
+        &self,
+        subject: &Subject,
+        status: &ProvisionedThroughputStatus,
+        only_at: Option<&str>,
+    ) -> Result<Live, ReportError> {
+        // With the uid, an object of the same name that was made meanwhile is not written to.
+        let metadata = match only_at {
+            Some(resource_version) => json!({"uid": subject.uid, "resourceVersion": resource_version}),
+            None => json!({"uid": subject.uid}),
+        };
+        self.apply(subject, &metadata, &json!(status)).await
     }
 
-    /// Writes the conditions alone, of an object whose status this version cannot read: what stands in it must not be lost.
+    /// Sets the finalizers of an object that nobody has changed since `only_at`, a resource version. Returns what the object is by then;
+    /// [`ReportError::Gone`] where it went with its last finalizer.
+    ///
+    /// # Errors
+    /// When Kubernetes does not take it; [`ReportError::Conflict`] where the object was changed.
+    pub async fn set_finalizers(
+        &self,
+        subject: &Subject,
+        finalizers: &[String],
+        only_at: &str,
+    ) -> Result<Live, ReportError> {
+        let patch = json!({"metadata": {"uid": subject.uid, "resourceVersion": only_at, "finalizers": finalizers}});
+        let request = kube::core::Request::new(Watched::url_path(&(), Some(&subject.namespace)))
+            .patch(&subject.name, &PatchParams::default(), &Patch::Merge(&patch))
+            .map_err(|error| ReportError::Kube(kube::Error::BuildRequest(error)))?;
+        within(self.client.request(request)).await.map(|written| Live::of(&written))
+    }
+
+    /// Writes the conditions alone, of an object whose status this version cannot read: what else stands in it must not be lost.
     ///
     /// # Errors
     /// When Kubernetes does not take it.
@@ -103,31 +162,49 @@ impl Reporter {
         subject: &Subject,
         status: &ProvisionedThroughputStatus,
     ) -> Result<Live, ReportError> {
+        // A patch that changes nothing answers with the object as it is, which a role that may only patch cannot get.
+        let nothing = json!({"metadata": {"uid": subject.uid}});
+        let raw: serde_json::Value =
+            self.patch_status(subject, &PatchParams::default(), &Patch::Merge(&nothing)).await?;
+        let mut whole = match raw.get("status") {
+            Some(serde_json::Value::Object(status)) => status.clone(),
+            Some(_) | None => serde_json::Map::new(),
+        };
         let ProvisionedThroughputStatus { observed_generation, conditions, .. } = status;
-        let patch = json!({
-            "metadata": {"uid": subject.uid},
-            "status": {"observedGeneration": observed_generation, "conditions": conditions},
-        });
-        self.patch(subject, &PatchParams::default(), &Patch::Merge(&patch)).await
+        whole.insert("observedGeneration".to_owned(), json!(observed_generation));
+        whole.insert("conditions".to_owned(), json!(conditions));
+        self.apply(subject, &json!({"uid": subject.uid}), &json!(whole)).await
     }
 
-    async fn patch(
+    /// The whole status, under the one name that the operator writes under: what it leaves out is taken away.
+    async fn apply(
+        &self,
+        subject: &Subject,
+        metadata: &serde_json::Value,
+        status: &serde_json::Value,
+    ) -> Result<Live, ReportError> {
+        let patch = json!({
+            "apiVersion": ProvisionedThroughput::api_version(&()),
+            "kind": ProvisionedThroughput::kind(&()),
+            "metadata": metadata,
+            "status": status,
+        });
+        let parameters = PatchParams::apply(GROUP).force();
+        let written: Watched = self.patch_status(subject, &parameters, &Patch::Apply(&patch)).await?;
+        Ok(Live::of(&written))
+    }
+
+    async fn patch_status<T: DeserializeOwned>(
         &self,
         subject: &Subject,
         parameters: &PatchParams,
         patch: &Patch<&serde_json::Value>,
-    ) -> Result<Live, ReportError> {
+    ) -> Result<T, ReportError> {
         let request = kube::core::Request::new(Watched::url_path(&(), Some(&subject.namespace)))
             .patch_subresource("status", &subject.name, parameters, patch)
             .map_err(|error| ReportError::Kube(kube::Error::BuildRequest(error)))?
             .map(readable_as_yaml);
-        let written: Watched = within(self.client.request(request)).await?;
-        let meta = written.meta();
-        Ok(Live {
-            resource_version: meta.resource_version.clone().unwrap_or_default(),
-            generation: meta.generation,
-            is_going: meta.deletion_timestamp.is_some(),
-        })
+        within(self.client.request(request)).await
     }
 
     /// Publishes an event about an object.
@@ -200,10 +277,15 @@ fn readable_as_yaml(json: Vec<u8>) -> Vec<u8> {
     escaped.into_bytes()
 }
 
-async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ReportError> {
+/// A call to Kubernetes that ends in time, with our own words for what can come of it.
+///
+/// # Errors
+/// As [`ReportError`] says.
+pub(crate) async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ReportError> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) if status.code == 404 => Err(ReportError::Gone),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(ReportError::Conflict),
         Ok(Err(error)) => Err(ReportError::Kube(error)),
         Err(_) => Err(ReportError::Timeout),
     }

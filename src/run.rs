@@ -12,24 +12,30 @@ use std::{
 use anyhow::Context as _;
 use futures::{FutureExt as _, future};
 use jiff::Timestamp;
-use kube::Client;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    backoff::random,
-    bedrock::{Bedrock, metered::Metered, sdk::Sdk},
+    backoff::{Backoff, random},
+    bedrock::{Bedrock, Looks, metered::Metered, sdk::Sdk},
     claims::Claims,
     cli::Run,
     controller::{self, Shutdown, Wakes},
     desired::Defaults,
+    export::Exporter,
     identifiers::Region,
     memory::Memories,
     metrics::Metrics,
     observe::Sources,
+    plan::Permits,
     reconcile::{Context, tell_the_rest},
-    report::Reporter,
+    report::{ReportError, Reporter, within},
     serve::{self, Health},
 };
+
+/// The pauses while it cannot be found out which cluster this is.
+const CLUSTER_UNKNOWN: Backoff = Backoff { first: Duration::from_millis(500), cap: Duration::from_secs(10) };
 
 /// Runs the operator until SIGTERM or SIGINT; then the calls that are out are waited for, and their results told.
 ///
@@ -43,6 +49,9 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         http_addr,
         aws_timeout,
         read_lag,
+        allow_create,
+        allow_delete,
+        cluster_name,
         log_format: _,
         log_level: _,
     } = flags;
@@ -62,18 +71,27 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         .context("reading the operator's region (AWS_REGION or the AWS profile)")?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), region = region.as_ref().map(Region::as_str), http_addr = %http_addr,
-        ?watch_namespaces, interval = ?default_interval, concurrency, "starting"
+        ?watch_namespaces, interval = ?default_interval, concurrency, allow_create, allow_delete, "starting"
     );
+    let cluster = match cluster_name {
+        Some(name) => Some(name),
+        None => tokio::select! {
+            cluster = cluster_uid(&client) => cluster,
+            () = shutdown.clone() => None,
+        },
+    };
     let bedrock: Arc<dyn Bedrock> = Arc::new(Metered::new(sdk, Arc::clone(&metrics)));
     let context = Arc::new(Context {
-        defaults: Defaults { region, interval: default_interval },
+        defaults: Defaults { region, interval: default_interval, cluster },
         read_lag,
         started_at: Timestamp::now(),
         ending,
         phase: Duration::from_hours(24).mul_f64(random()),
-        sources: Sources::new(Arc::clone(&bedrock)),
+        sources: Sources::new(Arc::clone(&bedrock) as Arc<dyn Looks>),
         bedrock,
+        permits: Permits { create: allow_create, delete: allow_delete },
         reporter: Reporter::new(client.clone(), instance()),
+        exporter: Exporter::new(client.clone()),
         memories: Memories::default(),
         claims: Claims::default(),
         metrics: Arc::clone(&metrics),
@@ -104,6 +122,30 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// The uid of the namespace `kube-system`, which lives as long as the cluster. `None`, which is told where it matters, if it may not be read.
+async fn cluster_uid(client: &Client) -> Option<String> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let mut failures = 0;
+    loop {
+        match within(api.get_metadata("kube-system")).await {
+            Ok(namespace) => return namespace.metadata.uid,
+            Err(ReportError::Kube(kube::Error::Api(status))) if status.code == 403 => {
+                tracing::warn!(
+                    "the namespace kube-system may not be read, so it is not known which cluster this is: objects with managementPolicy: Full \
+                     need --cluster-name"
+                );
+                return None;
+            }
+            Err(error) => {
+                let pause = CLUSTER_UNKNOWN.pause(failures, None);
+                tracing::warn!(%error, retry_in = ?pause, "the namespace kube-system could not be read");
+                failures += 1;
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
 }
 
 /// Each namespace once; `None`, for all of them, where none is named.

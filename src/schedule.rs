@@ -28,6 +28,15 @@ pub struct Due {
     pub pause: Duration,
 }
 
+impl Due {
+    /// The same, or at `until` if that is earlier.
+    #[must_use]
+    pub fn at_the_latest(self, until: Timestamp, now: Timestamp) -> Self {
+        let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+        if until < self.not_before { Self { not_before: until, pause } } else { self }
+    }
+}
+
 /// The next look for drift, after one that was begun at `seen`. `draw`, from 0 to 1, spreads the objects.
 #[must_use]
 pub fn after_an_interval(seen: Timestamp, interval: Duration, phase: Duration, now: Timestamp, draw: f64) -> Due {
@@ -97,6 +106,14 @@ mod tests {
             assert_eq!(due, Due { not_before: at(317.0), pause: Duration::from_secs_f64(317.0 - seen) });
         }
         assert_eq!(after_an_interval(at(317.0), interval, phase, at(317.0), 0.0).not_before, at(617.0));
+    }
+
+    #[test]
+    fn a_date_may_come_before_the_interval_is_over() {
+        let due = Due { not_before: at(300.0), pause: Duration::from_mins(5) };
+        assert_eq!(due.at_the_latest(at(60.0), at(0.0)), Due { not_before: at(60.0), pause: Duration::from_mins(1) });
+        assert_eq!(due.at_the_latest(at(600.0), at(0.0)), due);
+        assert_eq!(due.at_the_latest(at(60.0), at(70.0)).pause, Duration::ZERO);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
-use super::{Bedrock, Fault, FaultKind};
+use super::{Fault, FaultKind, Looks};
 use crate::{
     backoff::{Backoff, spread},
     identifiers::{ProvisionedModelArn, ProvisionedModelName, Region},
@@ -28,8 +28,8 @@ const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Dur
 /// object. Once a look has failed, [`AFTER_A_FAULT`] alone counts, so that the two do not multiply.
 const BLIPS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
-/// How long a refusal by IAM is taken for granted: a policy is not changed by the minute.
-const AFTER_A_REFUSAL: Duration = Duration::from_mins(5);
+/// How long a refusal by IAM is taken for granted.
+const AFTER_A_REFUSAL: Duration = Duration::from_mins(1);
 
 /// Whether a look was begun at `not_before` or later. One of the future is of a clock that has been set back since, and says nothing.
 pub(super) fn is_within(looked_at: Timestamp, not_before: Timestamp) -> bool {
@@ -43,6 +43,7 @@ fn may_pass_at_once(kind: &FaultKind) -> bool {
         | FaultKind::NotFound
         | FaultKind::Refused
         | FaultKind::Conflict
+        | FaultKind::QuotaExceeded
         | FaultKind::Timeout
         | FaultKind::InvalidResponse
         | FaultKind::CredentialsMissing
@@ -80,6 +81,11 @@ impl Snapshot {
         self.throughputs.get(arn).map_or(Sighting::Missing, |found| Sighting::Found(found.clone()))
     }
 
+    /// All throughputs.
+    pub fn throughputs(&self) -> impl Iterator<Item = &Throughput> {
+        self.throughputs.values()
+    }
+
     /// The throughput of a name. Whether AWS allows two of one name is not documented.
     pub fn by_name(&self, name: &ProvisionedModelName) -> Sighting {
         match self.names.get(name).map(Vec::as_slice) {
@@ -93,7 +99,7 @@ impl Snapshot {
 /// The shared look at AWS.
 #[derive(Debug)]
 pub struct Inventory {
-    bedrock: Arc<dyn Bedrock>,
+    bedrock: Arc<dyn Looks>,
     regions: Mutex<HashMap<Region, Arc<AsyncMutex<Kept>>>>,
 }
 
@@ -117,7 +123,7 @@ struct Failed {
 
 impl Inventory {
     /// An inventory that has not looked yet.
-    pub fn new(bedrock: Arc<dyn Bedrock>) -> Self {
+    pub fn new(bedrock: Arc<dyn Looks>) -> Self {
         Self { bedrock, regions: Mutex::default() }
     }
 
@@ -157,6 +163,7 @@ impl Inventory {
                     FaultKind::NotFound
                     | FaultKind::Refused
                     | FaultKind::Conflict
+                    | FaultKind::QuotaExceeded
                     | FaultKind::Throttled
                     | FaultKind::Internal
                     | FaultKind::Timeout

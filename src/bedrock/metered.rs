@@ -1,17 +1,21 @@
 //! Calls to AWS, measured.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+};
 
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Accepted, Bedrock, Fault, Operation};
+use super::{Accepted, Bedrock, Fault, Looks, Operation};
 use crate::{
-    crd::UpdateRequest,
+    calls::{Create, Update},
     identifiers::{ProvisionedModelArn, ProvisionedModelId, Region},
     metrics::Metrics,
-    observed::{CustomModel, Throughput},
+    observed::{CustomModel, CustomModelSummary, FoundationModel, Throughput},
 };
 
 /// Counts and times the calls of another [`Bedrock`].
@@ -21,7 +25,7 @@ pub struct Metered<B> {
     metrics: Arc<Metrics>,
 }
 
-impl<B: Bedrock> Metered<B> {
+impl<B: Looks> Metered<B> {
     /// Measures the calls of `inner`.
     pub fn new(inner: B, metrics: Arc<Metrics>) -> Self {
         Self { inner, metrics }
@@ -50,7 +54,7 @@ impl<B: Bedrock> Metered<B> {
     }
 }
 
-impl<B: Bedrock> Bedrock for Metered<B> {
+impl<B: Looks> Looks for Metered<B> {
     fn list_throughputs<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Throughput>, Fault>> {
         async move {
             let begun = Timestamp::now();
@@ -71,14 +75,13 @@ impl<B: Bedrock> Bedrock for Metered<B> {
         self.measure(region, Operation::GetProvisionedModelThroughput, call).boxed()
     }
 
-    fn update_throughput<'a>(
+    fn list_tags<'a>(
         &'a self,
         region: &'a Region,
         arn: &'a ProvisionedModelArn,
-        request: &'a UpdateRequest,
-    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
-        let call = self.inner.update_throughput(region, arn, request);
-        self.measure(region, Operation::UpdateProvisionedModelThroughput, call).boxed()
+    ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, Fault>> {
+        let call = self.inner.list_tags(region, arn);
+        self.measure(region, Operation::ListTagsForResource, call).boxed()
     }
 
     fn get_custom_model<'a>(
@@ -88,5 +91,65 @@ impl<B: Bedrock> Bedrock for Metered<B> {
     ) -> BoxFuture<'a, Result<Option<CustomModel>, Fault>> {
         let call = self.inner.get_custom_model(region, model);
         self.measure(region, Operation::GetCustomModel, call).boxed()
+    }
+
+    fn list_custom_models<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<CustomModelSummary>, Fault>> {
+        let call = self.inner.list_custom_models(region);
+        self.measure(region, Operation::ListCustomModels, call).boxed()
+    }
+
+    fn list_foundation_models<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<FoundationModel>, Fault>> {
+        let call = self.inner.list_foundation_models(region);
+        self.measure(region, Operation::ListFoundationModels, call).boxed()
+    }
+}
+
+impl<B: Bedrock> Bedrock for Metered<B> {
+    fn create_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        create: &'a Create,
+    ) -> BoxFuture<'a, Result<(Accepted, Option<ProvisionedModelArn>), Fault>> {
+        let call = self.inner.create_throughput(region, create);
+        self.measure(region, Operation::CreateProvisionedModelThroughput, call).boxed()
+    }
+
+    fn update_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        update: &'a Update,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        let call = self.inner.update_throughput(region, arn, update);
+        self.measure(region, Operation::UpdateProvisionedModelThroughput, call).boxed()
+    }
+
+    fn delete_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        let call = self.inner.delete_throughput(region, arn);
+        self.measure(region, Operation::DeleteProvisionedModelThroughput, call).boxed()
+    }
+
+    fn tag_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        tags: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        let call = self.inner.tag_throughput(region, arn, tags);
+        self.measure(region, Operation::TagResource, call).boxed()
+    }
+
+    fn untag_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        keys: &'a BTreeSet<String>,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        let call = self.inner.untag_throughput(region, arn, keys);
+        self.measure(region, Operation::UntagResource, call).boxed()
     }
 }

@@ -1,14 +1,10 @@
 //! The wanted model, resolved to an ARN and, for a custom model, to the foundation model that it is made from.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
-use super::{Bedrock, Fault, inventory::is_within};
+use super::{Fault, Looks, answers::Answers};
 use crate::{
     identifiers::{ModelArn, ModelIdentifier, ModelKind, Region},
     observed::{CustomModel, Throughput, WantedModel},
@@ -18,36 +14,17 @@ use crate::{
 /// one that cannot be followed.
 const LONGEST_CHAIN: usize = 8;
 
-/// The most models that are kept: manifests name them, and nobody says when one is no longer named. Past it all are asked for anew.
-const MOST: usize = 10_000;
-
 /// What AWS said of custom models, kept because they hardly change.
 #[derive(Debug)]
 pub struct Models {
-    bedrock: Arc<dyn Bedrock>,
-    known: Mutex<HashMap<Key, Arc<AsyncMutex<Slot>>>>,
-}
-
-type Key = (Region, String);
-
-/// What is known of a model. The lock around it makes looks single flight.
-#[derive(Debug, Default)]
-struct Slot {
-    known: Option<Known>,
-    /// The last fault, and when it was over.
-    fault: Option<(Fault, Instant)>,
-}
-
-#[derive(Debug)]
-struct Known {
-    looked_at: Timestamp,
-    model: Option<CustomModel>,
+    bedrock: Arc<dyn Looks>,
+    known: Answers<(Region, String), Option<CustomModel>>,
 }
 
 impl Models {
     /// Nothing known yet.
-    pub fn new(bedrock: Arc<dyn Bedrock>) -> Self {
-        Self { bedrock, known: Mutex::default() }
+    pub fn new(bedrock: Arc<dyn Looks>) -> Self {
+        Self { bedrock, known: Answers::new(Duration::ZERO) }
     }
 
     /// Resolves what a manifest names. A custom model that `throughput` already has needs no look.
@@ -58,15 +35,17 @@ impl Models {
         &self,
         region: &Region,
         wanted: &ModelIdentifier,
-        throughput: &Throughput,
+        throughput: Option<&Throughput>,
         not_before: Timestamp,
     ) -> Result<WantedModel, Fault> {
+        let is_there = |arn: &ModelArn| throughput.is_some_and(|throughput| is_there(arn, throughput));
         let id = match wanted {
             ModelIdentifier::FoundationModelId(id) => {
-                let partition = throughput.arn.partition().unwrap_or_else(|| region.partition());
+                let partition =
+                    throughput.and_then(|found| found.arn.partition()).unwrap_or_else(|| region.partition());
                 return Ok(WantedModel::Arn(ModelArn::foundation(partition, region, id)));
             }
-            ModelIdentifier::Arn(arn) if arn.kind() == ModelKind::Foundation || is_there(arn, throughput) => {
+            ModelIdentifier::Arn(arn) if arn.kind() == ModelKind::Foundation || is_there(arn) => {
                 return Ok(WantedModel::Arn(arn.clone()));
             }
             ModelIdentifier::Arn(arn) => arn.as_str(),
@@ -75,7 +54,7 @@ impl Models {
         let Some(model) = self.get(region, id, not_before).await? else {
             return Ok(WantedModel::Missing);
         };
-        if is_there(&model.arn, throughput) {
+        if is_there(&model.arn) {
             return Ok(WantedModel::Arn(model.arn));
         }
         let foundation = self.foundation(region, &model, not_before).await?;
@@ -102,37 +81,7 @@ impl Models {
     }
 
     async fn get(&self, region: &Region, id: &str, not_before: Timestamp) -> Result<Option<CustomModel>, Fault> {
-        let asked = Instant::now();
-        let slot = self.slot((region.clone(), id.to_owned()));
-        let mut slot = slot.lock().await;
-        if let Some(known) = slot.known.as_ref().filter(|known| is_within(known.looked_at, not_before)) {
-            return Ok(known.model.clone());
-        }
-        // A fault while this caller waited is its fault, too: one that hangs would otherwise be met by each in turn.
-        if let Some((fault, _)) = slot.fault.as_ref().filter(|(_, ended)| *ended >= asked) {
-            return Err(fault.clone());
-        }
-        let looked_at = Timestamp::now();
-        match self.bedrock.get_custom_model(region, id).await {
-            Ok(model) => {
-                slot.known = Some(Known { looked_at, model: model.clone() });
-                slot.fault = None;
-                Ok(model)
-            }
-            Err(fault) => {
-                slot.fault = Some((fault.clone(), Instant::now()));
-                Err(fault)
-            }
-        }
-    }
-
-    fn slot(&self, key: Key) -> Arc<AsyncMutex<Slot>> {
-        // A poisoned lock only means that another thread ended while it held the map, which is whole at any moment.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST && !known.contains_key(&key) {
-            known.clear();
-        }
-        Arc::clone(known.entry(key).or_default())
+        self.known.get((region.clone(), id.to_owned()), not_before, self.bedrock.get_custom_model(region, id)).await
     }
 }
 

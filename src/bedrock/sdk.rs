@@ -1,6 +1,10 @@
 //! The AWS SDK behind [`Bedrock`]: the one file that names it.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Mutex,
+    time::Duration,
+};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_bedrock::{
@@ -12,17 +16,24 @@ use aws_sdk_bedrock::{
         get_provisioned_model_throughput::GetProvisionedModelThroughputOutput,
     },
     primitives::DateTime,
-    types::{ProvisionedModelStatus, ProvisionedModelSummary},
+    types::{
+        CommitmentDuration, CustomModelSummary as ListedCustomModel, FoundationModelLifecycleStatus,
+        FoundationModelSummary, ProvisionedModelStatus, ProvisionedModelSummary, Tag,
+    },
 };
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 
-use super::{Accepted, Bedrock, Fault, FaultKind, Operation};
+use super::{Accepted, Bedrock, Fault, FaultKind, Looks, Operation};
 use crate::{
+    calls::{Create, Update},
     conditions::truncated,
-    crd::UpdateRequest,
+    crd,
     identifiers::{ModelArn, ProvisionedModelArn, ProvisionedModelId, ProvisionedModelName, Region},
-    observed::{CustomModel, ModelStatus, Throughput, ThroughputStatus},
+    observed::{
+        CustomModel, CustomModelSummary, FoundationModel, LifecycleStatus, ModelLifecycle, ModelStatus, Throughput,
+        ThroughputStatus,
+    },
 };
 
 /// The most throughputs that AWS lists on a page (shape `MaxResults`).
@@ -53,6 +64,12 @@ impl Sdk {
             .app_name(app_name())
             .load()
             .await;
+        Self::new(config)
+    }
+
+    /// Takes the configuration as it is.
+    #[must_use]
+    pub fn new(config: SdkConfig) -> Self {
         Self { config, clients: Mutex::default() }
     }
 
@@ -82,7 +99,7 @@ fn app_name() -> aws_config::AppName {
     aws_config::AppName::new(concat!("bedrock-throughput-operator-", env!("CARGO_PKG_VERSION"))).expect("a legal name")
 }
 
-impl Bedrock for Sdk {
+impl Looks for Sdk {
     fn list_throughputs<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<Throughput>, Fault>> {
         async move {
             let operation = Operation::ListProvisionedModelThroughputs;
@@ -113,23 +130,16 @@ impl Bedrock for Sdk {
         .boxed()
     }
 
-    fn update_throughput<'a>(
+    fn list_tags<'a>(
         &'a self,
         region: &'a Region,
         arn: &'a ProvisionedModelArn,
-        request: &'a UpdateRequest,
-    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+    ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, Fault>> {
         async move {
-            let UpdateRequest { desired_provisioned_model_name, desired_model_id } = request.clone();
-            let call = self
-                .client(region)
-                .update_provisioned_model_throughput()
-                .provisioned_model_id(arn.as_str())
-                .set_desired_provisioned_model_name(desired_provisioned_model_name)
-                .set_desired_model_id(desired_model_id);
-            let answer =
-                call.send().await.map_err(|error| fault(Operation::UpdateProvisionedModelThroughput, &error))?;
-            Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
+            let call = self.client(region).list_tags_for_resource().resource_arn(arn.as_str());
+            let answer = call.send().await.map_err(|error| fault(Operation::ListTagsForResource, &error));
+            let tags = |tags: Option<Vec<Tag>>| tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect();
+            Ok(found(answer)?.map(|answer| tags(answer.tags)))
         }
         .boxed()
     }
@@ -146,6 +156,142 @@ impl Bedrock for Sdk {
         }
         .boxed()
     }
+
+    fn list_custom_models<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<CustomModelSummary>, Fault>> {
+        async move {
+            let mut pages = self.client(region).list_custom_models().into_paginator().page_size(PAGE_SIZE).send();
+            let mut all = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| fault(Operation::ListCustomModels, &error))?;
+                all.extend(page.model_summaries.unwrap_or_default().into_iter().map(from_custom_model_summary));
+            }
+            Ok(all)
+        }
+        .boxed()
+    }
+
+    fn list_foundation_models<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<FoundationModel>, Fault>> {
+        async move {
+            let operation = Operation::ListFoundationModels;
+            let answer =
+                self.client(region).list_foundation_models().send().await.map_err(|error| fault(operation, &error))?;
+            answer.model_summaries.unwrap_or_default().into_iter().map(from_foundation_model).collect()
+        }
+        .boxed()
+    }
+}
+
+impl Bedrock for Sdk {
+    fn create_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        create: &'a Create,
+    ) -> BoxFuture<'a, Result<(Accepted, Option<ProvisionedModelArn>), Fault>> {
+        async move {
+            let operation = Operation::CreateProvisionedModelThroughput;
+            let Create { token, name, model, units, commitment, tags } = create;
+            let call = self
+                .client(region)
+                .create_provisioned_model_throughput()
+                .client_request_token(token)
+                .provisioned_model_name(name.as_str())
+                .model_id(model.as_str())
+                .model_units(*units)
+                .set_commitment_duration(commitment.map(|term| match term {
+                    crd::CommitmentDuration::OneMonth => CommitmentDuration::OneMonth,
+                    crd::CommitmentDuration::SixMonths => CommitmentDuration::SixMonths,
+                }))
+                .set_tags((!tags.is_empty()).then(|| to_tags(operation, tags)).transpose()?);
+            let answer = call.send().await.map_err(|error| fault(operation, &error))?;
+            let accepted = Accepted { request_id: answer.request_id().map(str::to_owned) };
+            // The SDK puts an empty text where the answer lacks the member.
+            let arn = Some(answer.provisioned_model_arn).filter(|arn| !arn.is_empty());
+            Ok((accepted, arn.map(ProvisionedModelArn::from_aws)))
+        }
+        .boxed()
+    }
+
+    fn update_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        update: &'a Update,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        async move {
+            let Update { name, model } = update;
+            let call = self
+                .client(region)
+                .update_provisioned_model_throughput()
+                .provisioned_model_id(arn.as_str())
+                .set_desired_provisioned_model_name(name.as_ref().map(ToString::to_string))
+                .set_desired_model_id(model.as_ref().map(ToString::to_string));
+            let answer =
+                call.send().await.map_err(|error| fault(Operation::UpdateProvisionedModelThroughput, &error))?;
+            Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
+        }
+        .boxed()
+    }
+
+    fn delete_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        async move {
+            let call = self.client(region).delete_provisioned_model_throughput().provisioned_model_id(arn.as_str());
+            let answer = call.send().await.map_err(|error| fault(Operation::DeleteProvisionedModelThroughput, &error));
+            Ok(match found(answer)? {
+                Some(answer) => Accepted { request_id: answer.request_id().map(str::to_owned) },
+                None => Accepted { request_id: None },
+            })
+        }
+        .boxed()
+    }
+
+    fn tag_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        tags: &'a BTreeMap<String, String>,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        async move {
+            let operation = Operation::TagResource;
+            let call =
+                self.client(region).tag_resource().resource_arn(arn.as_str()).set_tags(Some(to_tags(operation, tags)?));
+            let answer = call.send().await.map_err(|error| fault(operation, &error))?;
+            Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
+        }
+        .boxed()
+    }
+
+    fn untag_throughput<'a>(
+        &'a self,
+        region: &'a Region,
+        arn: &'a ProvisionedModelArn,
+        keys: &'a BTreeSet<String>,
+    ) -> BoxFuture<'a, Result<Accepted, Fault>> {
+        async move {
+            let keys = keys.iter().cloned().collect();
+            let call = self.client(region).untag_resource().resource_arn(arn.as_str()).set_tag_keys(Some(keys));
+            let answer = call.send().await.map_err(|error| fault(Operation::UntagResource, &error))?;
+            Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
+        }
+        .boxed()
+    }
+}
+
+fn to_tags(operation: Operation, tags: &BTreeMap<String, String>) -> Result<Vec<Tag>, Fault> {
+    let tag = |(key, value): (&String, &String)| {
+        Tag::builder().key(key).value(value).build().map_err(|error| Fault {
+            kind: FaultKind::Refused,
+            operation,
+            code: None,
+            detail: error.to_string(),
+            request_id: None,
+            retry_after: None,
+        })
+    };
+    tags.iter().map(tag).collect()
 }
 
 fn found<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
@@ -214,6 +360,7 @@ fn service(status: u16, code: Option<&str>) -> FaultKind {
         }
         Some("ResourceNotFoundException") => FaultKind::NotFound,
         Some("ConflictException") => FaultKind::Conflict,
+        Some("ServiceQuotaExceededException") => FaultKind::QuotaExceeded,
         Some("ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded") => {
             FaultKind::Throttled
         }
@@ -312,13 +459,42 @@ fn from_custom_model(answer: GetCustomModelOutput) -> CustomModel {
     CustomModel {
         arn: ModelArn::from_aws(answer.model_arn),
         base: answer.base_model_arn.filter(|arn| !arn.is_empty()).map(ModelArn::from_aws),
-        status: answer.model_status.map(|status| match status.as_str() {
-            "Active" => ModelStatus::Active,
-            "Creating" => ModelStatus::Creating,
-            "Failed" => ModelStatus::Failed,
-            word => ModelStatus::Other(word.to_owned()),
-        }),
+        status: answer.model_status.map(|status| model_status(status.as_str())),
     }
+}
+
+fn from_custom_model_summary(summary: ListedCustomModel) -> CustomModelSummary {
+    CustomModelSummary {
+        arn: ModelArn::from_aws(summary.model_arn),
+        status: summary.model_status.map(|status| model_status(status.as_str())),
+    }
+}
+
+fn model_status(word: &str) -> ModelStatus {
+    match word {
+        "Active" => ModelStatus::Active,
+        "Creating" => ModelStatus::Creating,
+        "Failed" => ModelStatus::Failed,
+        word => ModelStatus::Other(word.to_owned()),
+    }
+}
+
+fn from_foundation_model(summary: FoundationModelSummary) -> Result<FoundationModel, Fault> {
+    let operation = Operation::ListFoundationModels;
+    let lifecycle = summary
+        .model_lifecycle
+        .map(|lifecycle| {
+            Ok(ModelLifecycle {
+                status: match lifecycle.status {
+                    FoundationModelLifecycleStatus::Active => LifecycleStatus::Active,
+                    FoundationModelLifecycleStatus::Legacy => LifecycleStatus::Legacy,
+                    other => LifecycleStatus::Other(other.as_str().to_owned()),
+                },
+                end_of_life: lifecycle.end_of_life_time.map(|at| time(operation, &at)).transpose()?,
+            })
+        })
+        .transpose()?;
+    Ok(FoundationModel { arn: ModelArn::from_aws(summary.model_arn), lifecycle })
 }
 
 fn status(status: &ProvisionedModelStatus) -> ThroughputStatus {

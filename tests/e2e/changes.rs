@@ -101,7 +101,7 @@ fn kubectl_wait_and_get_tell_a_person_what_is_so() {
     env.cluster.kubectl(&["wait", "--for=condition=Ready", "pt/summarizer", "--timeout=90s"]);
     let table = env.cluster.kubectl(&["get", "pt"]);
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAME", "THROUGHPUT", "MODEL", "STATUS", "READY", "REASON", "AGE"], "{table}");
+    assert_eq!(lines[0], ["NAME", "THROUGHPUT", "MODEL", "STATUS", "READY", "REASON", "PLAN", "AGE"], "{table}");
     assert_eq!(
         lines[1][..6],
         ["summarizer", "summarizer-prod", SUMMARIZER_V2, "InService", "True", "InService"],

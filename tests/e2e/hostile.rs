@@ -108,6 +108,34 @@ fn value_of(field: &str) -> BoxedStrategy<Value> {
             json!("000h00010m000000s"),
         ])
         .boxed(),
+        "approval" => of(&[json!("Automatic"), json!("Manual"), json!("manual")]).boxed(),
+        "deletionPolicy" => of(&[json!("Retain"), json!("Retain"), json!("Delete"), json!("Orphan")]).boxed(),
+        "modelUnits" => {
+            of(&[json!(1), json!(2), json!(i32::MAX), json!(0), json!(-1), json!(1.5), json!(1_u64 << 40)]).boxed()
+        }
+        "commitmentDuration" => of(&[json!("OneMonth"), json!("SixMonths"), json!("OneYear")]).boxed(),
+        "tags" => of(&[
+            json!({}),
+            json!({"team": "search"}),
+            json!({"a b:c/d=e+f@g-h_i.j": ""}),
+            json!({"AWS:x": "y"}),
+            json!({"bedrock-throughput.dev/uid": "y"}),
+            json!({"": "y"}),
+            json!({"ключ": "y"}),
+            json!({"x".repeat(129): "y"}),
+            json!({"x": "y".repeat(257)}),
+            Value::Object((0..51).map(|number| (format!("k{number}"), json!("v"))).collect()),
+        ])
+        .boxed(),
+        "exportTo" => of(&[
+            json!({"configMap": {"name": "exported"}}),
+            json!({"configMap": {"name": "exported", "keys": {"region": "provisionedModelArn", "env": ".env"}}}),
+            json!({"configMap": {"name": "exported", "keys": {"region": "SAME", "status": "SAME"}}}),
+            json!({"configMap": {"name": "kube-root-ca.crt"}}),
+            json!({"configMap": {"name": "../secrets"}}),
+            json!({"secret": {"name": "exported"}}),
+        ])
+        .boxed(),
         "suspend" => of(&[json!(true), json!(false), json!("true"), json!(1)]).boxed(),
         other => panic!("{other} is no field that this test knows"),
     };
@@ -130,7 +158,12 @@ fn value_of(field: &str) -> BoxedStrategy<Value> {
 fn spec(fields: &[String]) -> impl Strategy<Value = Value> + use<> {
     let members = fields.iter().map(|field| {
         let field = field.clone();
-        let often = if field == "provisionedModelId" { 0.95 } else { 0.5 };
+        let often = match field.as_str() {
+            "provisionedModelId" => 0.95,
+            // Those that mostly are refused beside others, so that enough is taken.
+            "approval" | "modelUnits" | "commitmentDuration" | "deletionPolicy" | "tags" | "exportTo" => 0.1,
+            _ => 0.5,
+        };
         proptest::option::weighted(often, value_of(&field)).prop_map(move |value| (field.clone(), value))
     });
     let unknown = proptest::option::weighted(0.1, (text(), json()));
@@ -147,6 +180,8 @@ fn hostile(fields: &[String]) -> impl Strategy<Value = Value> + use<> {
     let annotations = prop_oneof![
         6 => Just(json!({})),
         2 => text().prop_map(|value| json!({"bedrock-throughput.dev/reconcile-requested-at": value})),
+        1 => text().prop_map(|value| json!({"bedrock-throughput.dev/approve": value})),
+        1 => text().prop_map(|value| json!({"bedrock-throughput.dev/take-over-from": value})),
         1 => Just(json!({"bedrock-throughput.dev/reconcile-requested-at": "x".repeat(200_000)})),
         1 => json().prop_map(|value| json!({"bedrock-throughput.dev/reconcile-requested-at": value})),
         1 => text().prop_map(|value| json!({"other": value})),

@@ -17,13 +17,25 @@
 
 mod admission;
 mod adoption;
+mod approval;
 mod changes;
 mod crashes;
+mod deletion;
+mod export;
 mod faults;
 mod hostile;
+mod iam;
 mod identity;
+mod overtaken;
+mod ownership;
+mod preview;
+mod purchase;
 mod quiet;
 mod refusals;
 mod serving;
 mod support;
 mod switches;
+mod tags;
+mod uninstall;
+mod warnings;
+mod ways_out;

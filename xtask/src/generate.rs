@@ -1,5 +1,7 @@
 //! Files that are generated: the CRDs, the manifest for `kubectl apply`, and marked blocks in the documentation.
 
+mod reference;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,8 @@ struct Sources {
     crds: String,
     /// The help text of the operator's `run`.
     run_help: String,
+    /// The help text of the operator's `plan`.
+    plan_help: String,
 }
 
 /// A file as it should be.
@@ -78,9 +82,11 @@ pub fn run(check: bool, operator: Option<&Path>) -> Result<()> {
 impl Sources {
     fn ask(operator: Option<&Path>) -> Result<Self> {
         let crds = process::output(&mut command(operator, &["crd"])).context("asking the operator for its CRDs")?;
-        let run_help =
-            process::output(&mut command(operator, &["run", "--help"])).context("asking the operator for its flags")?;
-        Ok(Self { crds, run_help })
+        let help = |of: &str| {
+            process::output(&mut command(operator, &[of, "--help"]))
+                .with_context(|| format!("asking the operator for the flags of {of}"))
+        };
+        Ok(Self { crds, run_help: help("run")?, plan_help: help("plan")? })
     }
 }
 
@@ -194,9 +200,15 @@ fn fill_blocks(document: &str, sources: &Sources) -> Result<String> {
 
 fn block(name: &str, sources: &Sources) -> Result<String> {
     match name {
-        "flags" => Ok(format!("```text\n{}\n```\n", without_trailing_spaces(&sources.run_help))),
-        _ => bail!("nothing generates the block {name}: `flags` is the only one"),
+        "flags" => Ok(help(&sources.run_help)),
+        "plan" => Ok(help(&sources.plan_help)),
+        "api" => reference::api(&documents(&sources.crds)),
+        _ => bail!("nothing generates the block {name}: there are `api`, `flags` and `plan`"),
     }
+}
+
+fn help(text: &str) -> String {
+    format!("```text\n{}\n```\n", without_trailing_spaces(text))
 }
 
 fn without_trailing_spaces(text: &str) -> String {
@@ -243,7 +255,8 @@ mod tests {
 
     fn sources() -> Sources {
         let crds = "kind: CRD\nmetadata:\n  name: things.a.dev\nspec: {}\n---\nmetadata:\n  name: others.a.dev\n";
-        Sources { crds: crds.to_owned(), run_help: "Usage: x \n\n  --flag  \n".to_owned() }
+        let (run_help, plan_help) = ("Usage: x \n\n  --flag  \n".to_owned(), "Usage: y\n".to_owned());
+        Sources { crds: crds.to_owned(), run_help, plan_help }
     }
 
     fn checkout() -> tempfile::TempDir {
@@ -295,6 +308,8 @@ mod tests {
         let wanted = "a\n<!-- generated: flags -->\n```text\nUsage: x\n\n  --flag\n```\n<!-- /generated -->\nb";
         assert_eq!(text(&files, "README.md"), wanted);
         assert_eq!(fill_blocks(wanted, &sources()).unwrap(), wanted);
+        let plan = fill_blocks("<!-- generated: plan -->\n<!-- /generated -->\n", &sources()).unwrap();
+        assert!(plan.contains("```text\nUsage: y\n```"), "{plan}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! `cargo xtask`: everything a person types while developing.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use xtask::control_plane::{assets, detached};
 use xtask::progress::say;
 use xtask::{bench, demo, generate, steps};
@@ -27,18 +29,8 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
-    /// Measure the operator against a bare client that makes the same calls, and print a table
-    Bench {
-        /// Edits, one after the other
-        #[arg(long, default_value_t = 50, value_name = "NUMBER")]
-        edits: usize,
-        /// Objects, all renamed at once
-        #[arg(long, default_value_t = 200, value_name = "NUMBER")]
-        objects: usize,
-        /// Calls at the same time
-        #[arg(long, default_value_t = 64, value_name = "NUMBER")]
-        concurrency: usize,
-    },
+    /// Measure the operator with fleets of objects, against a bare program that makes the same calls, and print a table
+    Bench(Bench),
     /// Everything that a pull request must pass; `.ci/run` runs the same
     Test {
         /// Run only this step and what it needs; may be given several times
@@ -54,6 +46,31 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+}
+
+#[derive(Debug, Args)]
+struct Bench {
+    /// Sizes of the fleet, one run for each, separated by commas
+    #[arg(long, default_value = "100,1000,10000", value_delimiter = ',', value_name = "NUMBER")]
+    objects: Vec<usize>,
+    /// Measure only this; may be given several times
+    #[arg(long, value_enum, value_name = "SCENARIO")]
+    only: Vec<bench::Scenario>,
+    /// Edits on the largest fleet, one after the other
+    #[arg(long, default_value_t = 100, value_name = "NUMBER")]
+    edits: usize,
+    /// The interval that is watched while nothing happens, in seconds, from 10
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..), value_name = "SECONDS")]
+    interval: u64,
+    /// Calls at the same time, of the operator and of the bare program
+    #[arg(long, default_value_t = 64, value_name = "NUMBER")]
+    concurrency: usize,
+    /// Also write the figures into this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also write the figures into docs/benchmarks.md, with a plot
+    #[arg(long, conflicts_with = "only")]
+    write: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,7 +100,10 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::ControlPlane(task) => control_plane(&task),
         Task::Demo { keep } => demo::run(keep),
-        Task::Bench { edits, objects, concurrency } => bench::run(bench::Settings { edits, objects, concurrency }),
+        Task::Bench(Bench { objects, only, edits, interval, concurrency, json, write }) => {
+            let (objects, interval) = (objects.into_iter().collect(), Duration::from_secs(interval));
+            bench::run(&bench::Settings { objects, only, edits, interval, concurrency, json, write })
+        }
         Task::Test { list: true, .. } => {
             print!("{}", steps::list());
             Ok(())

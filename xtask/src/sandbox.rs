@@ -19,7 +19,7 @@ use crate::wait::{Fatal, wait_until};
 
 /// The operator's namespace and `ServiceAccount`, as in `deploy/base`.
 pub const OPERATOR_NAMESPACE: &str = "bedrock-throughput-system";
-const OPERATOR_ACCOUNT: &str = "bedrock-throughput-operator";
+pub(crate) const OPERATOR_ACCOUNT: &str = "bedrock-throughput-operator";
 
 /// What gives the operator its rights, below `deploy/base`; all but the deployment, whose place the process takes.
 const RIGHTS: [&str; 4] = ["namespace.yaml", "service-account.yaml", "rbac.yaml", "user-roles.yaml"];
@@ -174,7 +174,14 @@ pub fn install(control_plane: &ControlPlane) -> Result<()> {
     RIGHTS.iter().try_for_each(|name| control_plane.apply(&root.join("deploy/base").join(name)))
 }
 
-fn start_operator(plan: &Plan<'_>, kubeconfig: &Path, aws: &str, address: &str, logs: &Path) -> Result<Guarded> {
+/// Starts the operator of a plan, with nothing but its own settings, and does not wait until it is ready.
+pub(crate) fn start_operator(
+    plan: &Plan<'_>,
+    kubeconfig: &Path,
+    aws: &str,
+    address: &str,
+    logs: &Path,
+) -> Result<Guarded> {
     let home = logs.join("operator-home");
     fs::create_dir_all(&home).with_context(|| format!("making the folder {}", home.display()))?;
     let mut command = Command::new(&plan.binaries.operator);

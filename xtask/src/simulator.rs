@@ -97,10 +97,39 @@ impl Simulator {
     /// # Errors
     /// When the call log cannot be had or read.
     pub fn calls(&self) -> Result<Vec<Call>> {
-        let answer = self.control("GET", "calls", None)?;
+        self.log("calls")
+    }
+
+    /// As [`Simulator::calls`], of one operation.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn calls_of(&self, operation: &str) -> Result<Vec<Call>> {
+        self.log(&format!("calls?operation={operation}"))
+    }
+
+    fn log(&self, path: &str) -> Result<Vec<Call>> {
+        let answer = self.control("GET", path, None)?;
         let calls = answer.get("calls").and_then(Value::as_array);
         let calls = calls.with_context(|| format!("the call log has no calls: {answer}"))?;
         calls.iter().map(Call::read).collect()
+    }
+
+    /// Empties the call log.
+    ///
+    /// # Errors
+    /// When the simulator does not take it.
+    pub fn forget_calls(&self) -> Result<()> {
+        self.control("DELETE", "calls", None).map(drop)
+    }
+
+    /// Bounds an operation to so many calls a second and so many at once, or with `None` lets all through.
+    ///
+    /// # Errors
+    /// When the simulator does not take it.
+    pub fn throttle(&self, operation: &str, rate: Option<(f64, u32)>) -> Result<()> {
+        let rate = rate.map(|(per_second, burst)| json!({"perSecond": per_second, "burst": burst}));
+        self.control("PUT", "throttles", Some(&json!({operation: rate}))).map(drop)
     }
 
     /// Injects a fault; see the simulator's README for what there is.
@@ -126,15 +155,6 @@ impl Simulator {
     pub fn update_as_person(&self, arn: &str, members: &Value) -> Result<()> {
         let path = format!("provisioned-model-throughput/{}", percent_encoded(arn));
         self.send("PATCH", &path, Some(members), &[("authorization", authorization(PERSON_KEY))]).map(drop)
-    }
-
-    /// `ListProvisionedModelThroughputs`, one page.
-    ///
-    /// # Errors
-    /// When AWS would refuse it.
-    pub fn list(&self) -> Result<Value> {
-        let path = "provisioned-model-throughputs?maxResults=1000";
-        self.send("GET", path, None, &[("authorization", authorization(PERSON_KEY))])
     }
 
     fn control(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
@@ -209,13 +229,13 @@ pub(crate) fn agent() -> ureq::Agent {
 }
 
 /// A signature header as to its form: the simulator reads the key, the region and the service.
-fn authorization(key: &str) -> String {
+pub(crate) fn authorization(key: &str) -> String {
     let scope = format!("{key}/20260101/{REGION}/bedrock/aws4_request");
     format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature={}", "0".repeat(64))
 }
 
 /// A path segment; of what an ARN may have, only `:` and `/` need it.
-fn percent_encoded(arn: &str) -> String {
+pub(crate) fn percent_encoded(arn: &str) -> String {
     arn.replace(':', "%3A").replace('/', "%2F")
 }
 

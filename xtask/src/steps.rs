@@ -16,6 +16,12 @@ use crate::{binaries, cargo_deny, folders, generate};
 /// How often a step that runs long says so, beside what its command prints by itself.
 const STILL_RUNNING: Duration = Duration::from_secs(30);
 
+/// How many tests libtest runs at a time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
+/// As many as wait for other programs most of the time, however few cores there are.
+const AT_A_TIME: &str = "6";
+
 /// A step. The order is that in which they run: quick ones first, and what others build upon before them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -110,7 +116,14 @@ impl Step {
             Self::ControlPlane => assets::find_or_build().map(drop),
             Self::Manifests => manifests(),
             // Also the tests behind a crate whose tests fail.
-            Self::Tests => cargo(self, &["test", "--locked", "--workspace", "--no-fail-fast"]),
+            Self::Tests => {
+                let mut command = folders::cargo();
+                command.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
+                if std::env::var_os(TEST_THREADS).is_none() {
+                    command.env(TEST_THREADS, AT_A_TIME);
+                }
+                execute(self, &command)
+            }
         }
     }
 }

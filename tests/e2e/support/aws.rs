@@ -58,6 +58,8 @@ pub const CHAT_NAME: &str = "chat-v1";
 const LIST: Operation = Operation::ListProvisionedModelThroughputs;
 const UPDATE: Operation = Operation::UpdateProvisionedModelThroughput;
 
+/// Long enough to be seen as `Creating`, in seconds.
+const CREATING_SECONDS: f64 = 1.5;
 /// Long enough to be seen as `Updating`, in seconds.
 const UPDATING_SECONDS: f64 = 1.5;
 /// Shorter than the operator's `--read-lag` in these tests, in seconds.
@@ -94,10 +96,16 @@ impl Aws {
         server.seed(&seed).expect("the account is put there");
         let seconds = |seconds| Seconds::try_from(seconds).expect("a number of seconds");
         server.set(|settings| {
+            settings.creating_seconds = seconds(CREATING_SECONDS);
             settings.updating_seconds = seconds(UPDATING_SECONDS);
             settings.read_lag_seconds = seconds(READ_LAG_SECONDS);
         });
         Self(server)
+    }
+
+    /// The simulator itself.
+    pub fn server(&self) -> &Server {
+        &self.0
     }
 
     /// The value for `AWS_ENDPOINT_URL_BEDROCK`.

@@ -21,7 +21,7 @@ use xtask::{control_plane::AuditEvent, wait::wait_until};
 use super::{
     aws::Aws,
     control_plane::{Plane, plane, runtime},
-    object::{Object, event_line},
+    object::{Object, RECONCILE_REQUESTED_AT, event_line},
     operator::{Operator, Settings},
 };
 
@@ -86,6 +86,13 @@ impl Namespace {
         runtime().block_on(patched).map_or_else(|error| panic!("patching the status of {name}: {error}"), drop);
     }
 
+    /// Gives an object an annotation, or takes one away, as `kubectl annotate` does.
+    pub fn annotate(&self, name: &str, key: &str, value: Option<&str>) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+        let patched = runtime().block_on(self.dynamic().patch(name, &PatchParams::default(), &patch));
+        patched.map_or_else(|error| panic!("annotating {name}: {error}"), drop);
+    }
+
     /// Deletes an object.
     pub fn delete(&self, name: &str) {
         let deleted = runtime().block_on(self.dynamic().delete(name, &DeleteParams::default()));
@@ -98,6 +105,11 @@ impl Namespace {
             Api::namespaced(self.client.clone(), &self.name);
         let object = runtime().block_on(async { tokio::time::timeout(Duration::from_secs(10), api.get(name)).await });
         Ok(Object(object.context("the API server does not answer")??))
+    }
+
+    /// Whether an object is there.
+    pub fn exists(&self, name: &str) -> bool {
+        runtime().block_on(self.dynamic().get_opt(name)).expect("an answer of the API server").is_some()
     }
 
     /// All objects, as the API server has them.
@@ -142,13 +154,18 @@ impl Namespace {
         self.requests_of_the_operator().iter().filter(|event| written(event)).count()
     }
 
+    /// The client with all rights.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     fn dynamic(&self) -> Api<DynamicObject> {
         let kind = resource("bedrock-throughput.dev", "v1alpha1", "ProvisionedThroughput");
         Api::namespaced_with(self.client.clone(), &self.name, &kind)
     }
 }
 
-fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
+pub(super) fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
 
@@ -220,6 +237,19 @@ impl Environment {
     /// Waits until an object is stalled for this reason.
     pub fn wait_until_stalled(&self, name: &str, reason: &str) -> Object {
         self.wait_for(name, &format!("is stalled: {reason}"), |object| object.is_stalled(reason))
+    }
+
+    /// Asks for a look, and waits until what it showed has been told.
+    pub fn ask_for_a_look(&self, name: &str) {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let request = format!("request-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.cluster.annotate(name, RECONCILE_REQUESTED_AT, Some(&request));
+        self.wait_for(name, "has answered the request", |object| object.status("/lastHandledReconcileAt") == request);
+    }
+
+    /// Waits until an object is gone.
+    pub fn wait_until_gone(&self, name: &str) {
+        self.wait_until(name, &format!("{name} is gone"), || !self.cluster.exists(name));
     }
 
     /// Waits until the events about an object have these reasons, in this order, and no others.

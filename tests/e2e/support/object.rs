@@ -21,6 +21,13 @@ pub fn with_request(mut manifest: Value, value: &str) -> Value {
     manifest
 }
 
+/// The annotation that approves a plan.
+pub const APPROVE: &str = "bedrock-throughput.dev/approve";
+/// The annotation that takes a throughput over from another object.
+pub const TAKE_OVER_FROM: &str = "bedrock-throughput.dev/take-over-from";
+/// The annotation that asks for a look now.
+pub const RECONCILE_REQUESTED_AT: &str = "bedrock-throughput.dev/reconcile-requested-at";
+
 /// An object as the API server has it.
 #[derive(Debug, Clone)]
 pub struct Object(pub ProvisionedThroughput);
@@ -86,6 +93,13 @@ impl Object {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         }
+    }
+
+    /// The hash of the plan that waits for approval. Panics where none does.
+    pub fn plan_hash(&self) -> String {
+        let hash = self.status("/plan/hash");
+        assert!(hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()), "the plan has the hash {hash:?}");
+        hash
     }
 
     /// The whole status, without what differs from one run to the next: times and ids of requests.

@@ -48,6 +48,18 @@ struct Shared {
     state: Mutex<Recorded>,
     /// What kills the victim. Known only after it has been started, which may be after its first request.
     killer: watch::Sender<Option<Killer>>,
+    hold: watch::Sender<Hold>,
+}
+
+/// What is done with requests that could pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Hold {
+    /// They pass.
+    Nothing,
+    /// The next one whose line has this text waits.
+    Next(String),
+    /// One waits, and the others pass.
+    One,
 }
 
 #[derive(Default)]
@@ -68,7 +80,8 @@ struct Upstream {
 impl Proxy {
     /// Starts one in front of an API server, as whoever `kubernetes` is, and in front of AWS.
     pub fn start(kubernetes: Client, aws_url: &str) -> Self {
-        let shared = Arc::new(Shared { state: Mutex::default(), killer: watch::Sender::new(None) });
+        let (state, killer, hold) = (Mutex::default(), watch::Sender::new(None), watch::Sender::new(Hold::Nothing));
+        let shared = Arc::new(Shared { state, killer, hold });
         let folder = tempfile::Builder::new().prefix("proxy-").tempdir().expect("a folder for the proxy");
         let upstream = |client, name| Upstream { shared: Arc::clone(&shared), client, name };
         let (kubernetes_url, kubernetes_server) = serve(upstream(kubernetes, "Kubernetes"));
@@ -109,6 +122,21 @@ impl Proxy {
         let mut state = self.shared.state();
         state.kill = None;
         state.closed = false;
+    }
+
+    /// The next request whose line (`Kubernetes PATCH /apis/…`, `AWS GET /…`) has this text waits until [`Proxy::release`].
+    pub fn hold(&self, text: &str) {
+        self.shared.hold.send_replace(Hold::Next(text.to_owned()));
+    }
+
+    /// Whether a request waits.
+    pub fn is_holding(&self) -> bool {
+        *self.shared.hold.borrow() == Hold::One
+    }
+
+    /// Lets the request that waits pass.
+    pub fn release(&self) {
+        self.shared.hold.send_replace(Hold::Nothing);
     }
 
     /// The requests so far, one line each, in the order of arrival.
@@ -159,6 +187,22 @@ impl Shared {
         }
     }
 
+    /// Waits where the request is to be held.
+    async fn wait_while_held(&self, request: &str) {
+        let mut hold = self.hold.subscribe();
+        let caught = self.hold.send_if_modified(|hold| {
+            let caught = matches!(hold, Hold::Next(text) if request.contains(text.as_str()));
+            if caught {
+                *hold = Hold::One;
+            }
+            caught
+        });
+        if caught {
+            // The proxy outlives its requests.
+            let _ = hold.wait_for(|hold| *hold == Hold::Nothing).await;
+        }
+    }
+
     /// Kills the victim, and waits without end for an answer that it will never see.
     async fn kill(&self) -> Response {
         // Its other threads may go on for a moment: nothing of theirs gets through.
@@ -174,12 +218,14 @@ async fn pass(State(upstream): State<Upstream>, request: Request) -> Response {
     let Upstream { shared, client, name } = upstream;
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let fate = shared.enter(format!("{name} {} {target}", parts.method));
+    let line = format!("{name} {} {target}", parts.method);
+    let fate = shared.enter(line.clone());
     match fate {
         Fate::Passes | Fate::Kills(Moment::BeforeAnswering) => {}
         Fate::Kills(Moment::BeforeForwarding) => return shared.kill().await,
         Fate::TooLate => return std::future::pending().await,
     }
+    shared.wait_while_held(&line).await;
     let Ok(body) = axum::body::to_bytes(body, BODY_MAX).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };

@@ -115,6 +115,8 @@ impl Setup {
             command
                 .arg(flag("--audit-policy-file", &self.keys.join("audit-policy.yaml")))
                 .arg(flag("--audit-log-path", log))
+                // In MB. One file for all: a fleet of 10,000 objects makes more than the 100 MB after which a new one is begun.
+                .arg("--audit-log-maxsize=4096")
                 // An event is in the file before the client has its answer.
                 .arg("--audit-log-mode=blocking");
         }
