@@ -46,6 +46,8 @@ struct State {
     claims: HashMap<String, (Claimant, Vec<Throughput>)>,
     /// The objects there are, by namespace and name, each with its uid.
     present: HashMap<(String, String), String>,
+    /// The namespaces that are watched; `None`: all namespaces.
+    expected: HashSet<Option<String>>,
     /// The namespaces whose objects are all known; `None`: all namespaces.
     listed: HashSet<Option<String>>,
     /// Who waits for an object to go, because the tags of a throughput name it.
@@ -113,6 +115,25 @@ impl Claims {
         let is_watched = state.listed.contains(&None) || state.listed.contains(&Some(owner.namespace.clone()));
         let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
         is_watched && uid.is_none_or(|uid| !state.claims.contains_key(uid))
+    }
+
+    /// Whether the object that the tags of a throughput name has to leave it to an older one that claims it, too.
+    pub fn yields(&self, owner: &Owner, claimant: &Claimant, arn: &ProvisionedModelArn) -> bool {
+        let state = self.state();
+        let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
+        uid.and_then(|uid| state.claims.get(uid))
+            .is_some_and(|(holder, claimed)| claimant < holder && claimed.contains(&Throughput::Arn(arn.clone())))
+    }
+
+    /// Takes down which namespaces are watched; `None`: all.
+    pub fn expect<'a>(&self, namespaces: impl IntoIterator<Item = Option<&'a str>>) {
+        self.state().expected = namespaces.into_iter().map(|namespace| namespace.map(str::to_owned)).collect();
+    }
+
+    /// Whether all objects are known that are watched: before, one that is not known yet may have the older claim.
+    pub fn are_complete(&self) -> bool {
+        let state = self.state();
+        state.expected.is_subset(&state.listed)
     }
 
     /// Takes down that an object waits for another of this cluster to go.
@@ -263,9 +284,24 @@ mod tests {
         assert!(claims.is_gone(&holder), "it is there, and claims nothing");
         claims.claim(&claimant(1, "old"), Some(&buying("x")));
         assert!(!claims.is_gone(&holder));
+        let arn = ProvisionedModelArn::from_aws(ARN);
+        claims.bind(&claimant(1, "old"), &buying("x"), &throughput(SERVED));
+        assert!(!claims.yields(&holder, &claimant(2, "young"), &arn), "the older has it");
+        assert!(claims.yields(&holder, &claimant(0, "oldest"), &arn), "an older one takes it from it");
         claims.wait_for(&claimant(2, "young"), &holder);
         assert_eq!(claims.release("ml", "old", "old"), [claimant(2, "young")]);
         assert!(claims.is_gone(&holder));
+    }
+
+    #[test]
+    fn all_is_known_when_every_watched_namespace_is_listed() {
+        let claims = Claims::default();
+        assert!(claims.are_complete());
+        claims.expect([Some("ml"), Some("search")]);
+        claims.listed(Some("ml"));
+        assert!(!claims.are_complete());
+        claims.listed(Some("search"));
+        assert!(claims.are_complete());
     }
 
     #[test]

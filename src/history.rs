@@ -104,10 +104,11 @@ impl History {
                     WaitingFor::Retry => true,
                     // A plan that is shown for somebody to ask for it is another matter.
                     WaitingFor::Approval => stalled.is_none(),
+                    // Refused for something that is put right outside of the manifest.
+                    WaitingFor::Change => stalled_with(Reason::QuotaExceeded) || stalled_with(Reason::AccessDenied),
                     WaitingFor::Answer
                     | WaitingFor::Aws
                     | WaitingFor::Commitment
-                    | WaitingFor::Change
                     | WaitingFor::ManagementPolicy
                     | WaitingFor::OperatorFlag => false,
                 })

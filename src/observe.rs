@@ -330,7 +330,10 @@ fn tags_matter(desired: &Desired, history: &History) -> bool {
         ManagementPolicy::Full => true,
         ManagementPolicy::Observe | ManagementPolicy::Update => false,
     };
-    is_owner || !desired.tags.is_empty() || !history.managed_tag_keys.is_empty()
+    is_owner
+        || !desired.tags.is_empty()
+        || !history.managed_tag_keys.is_empty()
+        || history.open(PlanAction::Tag).is_some()
 }
 
 #[cfg(test)]

@@ -177,8 +177,8 @@ pub fn outcome(
 ) -> Outcome {
     let mut status = prior.clone();
     status.observed_generation = generation;
-    // A request to look is not answered by not having been able to.
-    let looked = !matches!(verdict, Verdict::Blind(_));
+    // A request to look is not answered by not having been able to, nor by a look that shows nothing yet.
+    let looked = !matches!(verdict, Verdict::Blind(_) | Verdict::Seen { plan: Plan::Settle { .. }, .. });
     if let Some(requested) = desired.filter(|_| looked).and_then(|desired| desired.requested.clone()) {
         status.last_handled_reconcile_at = Some(requested);
     }
@@ -214,7 +214,12 @@ pub fn outcome(
     }
     let headline = state.headline();
     let mut wanted = state.conditions(&message);
-    let risk = verdict.observed().and_then(|observed| warnings::model_at_risk(observed, now));
+    let risk = verdict.observed().and_then(|observed| warnings::model_at_risk(observed, now)).map(|risk| {
+        // AWS's words of a refusal differ from one session to the next.
+        let told = find(&prior.conditions, risk.type_)
+            .filter(|told| risk.reason == Reason::AccessDenied && told.reason == risk.reason.as_str());
+        told.map_or(risk.clone(), |told| Wanted { message: told.message.clone(), ..risk.clone() })
+    });
     wanted.extend(risk.clone());
     status.conditions = merge(&prior.conditions, wanted, generation, now);
     let nothing_new = verdict.observed().is_none_or(|observed| {
@@ -447,12 +452,18 @@ fn tell(
         Verdict::Rival { holder } => Told::new(
             unknown(Reason::AlreadyManaged),
             format!(
-                "ProvisionedThroughput {holder} manages the same throughput and is older: delete one of the two (nothing happens at AWS)"
+                "ProvisionedThroughput {holder} manages the same throughput and is older: delete this object, which leaves the throughput as it is. To let \
+                 this one have it, set deletionPolicy: Retain on {holder}, and delete that one"
             ),
             Wake::Interval,
         ),
         Verdict::Suspended => {
-            let message = "spec.suspend is true: AWS is neither looked at nor changed".to_owned();
+            let waits = if desired.is_some_and(|desired| desired.is_going) {
+                ". The deletion waits for that: set suspend: false, or deletionPolicy: Retain to let the object go"
+            } else {
+                ""
+            };
+            let message = format!("spec.suspend is true: AWS is neither looked at nor changed{waits}");
             Told::new(State::Paused, message, Wake::OnChange)
         }
         Verdict::FinalizerFailed(said) => Told::new(

@@ -120,6 +120,9 @@ impl Situation<'_> {
 /// Decides.
 #[must_use]
 pub fn plan(situation: &Situation<'_>) -> Plan {
+    if let Some(elsewhere) = purchase::elsewhere(situation) {
+        return elsewhere;
+    }
     if situation.desired.is_going {
         return deletion::going(situation);
     }
@@ -132,11 +135,12 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
 }
 
 /// What a look means for the object: a throughput that it would buy and that belongs to nobody any more, or is to be taken over, is its
-/// own. An annotation is honoured once. `holder_is_gone` says that the object which the tags name is of this cluster, and manages it no longer.
+/// own. An object that is being deleted takes nothing over. An annotation is honoured once. `holder_is_gone` says that the object which the tags name is of this cluster, and manages it no longer.
 #[must_use]
 pub fn with_ownership(desired: &Desired, history: &History, observed: Observed, holder_is_gone: bool) -> Observed {
-    let Some(holder) = observed.owner() else { return observed };
-    let asked = desired.take_over.as_deref().filter(|_| history.taken_over != desired.take_over);
+    let Some(holder) = observed.owner().filter(|_| !desired.is_going) else { return observed };
+    let asked =
+        desired.take_over.as_deref().filter(|_| desired.policy.owns() && history.taken_over != desired.take_over);
     let is_free = holder_is_gone || asked == Some(holder.to_string().as_str());
     if !is_free {
         return observed;
@@ -168,13 +172,15 @@ fn found(situation: &Situation<'_>, throughput: &Throughput) -> Plan {
         .or_else(|| update::not_served_yet(situation.history, throughput, difference.as_ref()))
         .or_else(|| difference.as_ref().and_then(|change| update::illegal(situation, throughput, change)))
         .or_else(|| next(situation, throughput, difference).map(|change| gate::gate(situation, change)))
+        .or_else(|| tags::failed(situation, throughput))
         .or_else(|| cannot_change(situation.desired, throughput))
         .unwrap_or(Plan::Nothing)
 }
 
 /// Of several changes the next: tags first, because they say whose the throughput is. Where none is made, all are told.
 fn next(situation: &Situation<'_>, throughput: &Throughput, update: Option<Change>) -> Option<Change> {
-    match (tags::difference(situation, throughput), update) {
+    let tag = tags::difference(situation, throughput).filter(|change| !tags::did_not_stay(situation, change));
+    match (tag, update) {
         (Some(tag), Some(update)) if !situation.desired.policy.manages() => {
             Some(Change { message: format!("{}, and {}", tag.message, update.message), ..update })
         }
@@ -200,7 +206,7 @@ fn ambiguous(desired: &Desired, arns: &[ProvisionedModelArn]) -> Plan {
     let (count, listed) = (arns.len(), listed.join(", "));
     let message = match &desired.identity.id {
         Some(id) => format!(
-            "AWS has {count} throughputs of the name {id}: delete this object (nothing happens at AWS) and apply it again with the ARN of the one that is meant as provisionedModelId ({listed})"
+            "AWS has {count} throughputs of the name {id}: delete this object, which changes nothing at AWS, and apply it again with the ARN of the one that is meant as provisionedModelId ({listed})"
         ),
         None => format!(
             "the tags of {count} throughputs name this object as their owner: add the ARN of the one that is meant as provisionedModelId, and delete or untag the others at AWS ({listed})"

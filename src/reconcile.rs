@@ -19,7 +19,7 @@ use crate::{
     bedrock::Bedrock,
     calls::{Call, Change},
     claims::{Claimant, Claims},
-    conditions::{Reason, truncated},
+    conditions::{ConditionType, Reason, find, truncated},
     crd::{FINALIZER, ProvisionedThroughput, ProvisionedThroughputStatus},
     desired::{Defaults, Desired, InvalidSpec},
     export::Exporter,
@@ -39,6 +39,10 @@ const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Dur
 
 /// The pause after somebody changed the object in the middle of a pass: the watch brings the change at once.
 const AFTER_A_CONFLICT: Duration = Duration::from_millis(500);
+
+/// How long after the start the lists of all watched namespaces are waited for, before anything is changed at AWS. One that cannot be listed
+/// is told by `/readyz`, and does not hold up the others for ever.
+const ALL_LISTED_WITHIN: Duration = Duration::from_mins(1);
 
 /// The longest text of the API server that is passed on, in bytes.
 const DETAIL_MAX: usize = 512;
@@ -305,13 +309,15 @@ impl Pass<'_> {
         let arn = self.prior.provisioned_model_arn.as_deref();
         tracing::info!(namespace, name, arn, reason, message, "the object is let go");
         let notice = Notice { severity: Severity::Normal, reason, note: message, ends: None };
-        match self.set_finalizers(self.other_finalizers()).await {
-            Ok(Some(overtaken)) => return Ok(overtaken),
-            Ok(None) | Err(ReportError::Gone) => {}
-            Err(error) => return Err(error),
+        // Told before the object is gone, and once, however often the write is tried.
+        if self.memory.failures == 0 {
+            publish(self.context, self.subject, vec![notice]).await;
         }
-        publish(self.context, self.subject, vec![notice]).await;
-        Ok((Reason::Deleting, Action::await_change()))
+        match self.set_finalizers(self.other_finalizers()).await {
+            Ok(Some(overtaken)) => Ok(overtaken),
+            Ok(None) | Err(ReportError::Gone) => Ok((Reason::Deleting, Action::await_change())),
+            Err(error) => Err(error),
+        }
     }
 
     /// What was seen, as what it means for this object among others.
@@ -325,7 +331,12 @@ impl Pass<'_> {
         let holder = observed.owner().filter(|holder| {
             desired.owner.as_ref().is_some_and(|own| own.cluster == holder.cluster && !own.is(holder))
         });
-        let holder_is_gone = holder.as_ref().is_some_and(|holder| self.context.claims.is_gone(holder));
+        let claims = &self.context.claims;
+        let arn = observed.found().map(|throughput| &throughput.arn);
+        let holder_is_gone = holder.as_ref().is_some_and(|holder| {
+            claims.is_gone(holder)
+                || (desired.policy.owns() && arn.is_some_and(|arn| claims.yields(holder, claimant, arn)))
+        });
         if let Some(holder) = holder.filter(|_| !holder_is_gone) {
             self.context.claims.wait_for(claimant, &holder);
         }
@@ -369,6 +380,11 @@ impl Pass<'_> {
         if self.context.ending.load(Ordering::Relaxed) {
             // The next process makes the call.
             return Ok((Reason::Updating, Action::await_change()));
+        }
+        let now = Timestamp::now();
+        if !self.context.claims.are_complete() && now < schedule::plus(self.context.started_at, ALL_LISTED_WITHIN) {
+            // An object of a namespace that is not listed yet may have the older claim.
+            return Ok(overtaken());
         }
         if self.live.asked != self.seen {
             // An answer to a write of the status has shown that the watch is behind.
@@ -470,6 +486,10 @@ impl Pass<'_> {
         };
         // While AWS is at work on a call, the model was looked at for it.
         let undecided = history.last_call.is_none() && !history.synced;
+        let is_model_awaited = [Reason::ModelNotReady, Reason::ModelNotFound, Reason::ModelFailed]
+            .iter()
+            .any(|reason| told_of(&self.prior, *reason));
+        let undecided = undecided || is_model_awaited;
         Demand { not_before, closely: changed || undecided }
     }
 
@@ -642,6 +662,11 @@ fn action(change: &Change) -> &'static str {
         Call::Tag(_) => "tag",
         Call::Delete => "delete",
     }
+}
+
+/// Whether a status says a reason of the object as a whole.
+fn told_of(status: &ProvisionedThroughputStatus, reason: Reason) -> bool {
+    find(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.reason == reason.as_str())
 }
 
 /// The result of a pass in the middle of which somebody changed the object. The watch brings the new one; the pause is for the case that it

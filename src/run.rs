@@ -101,6 +101,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     let served =
         tokio::spawn(serve::serve(listener, Arc::clone(&health), metrics, serving_ends.map(drop).boxed().shared()));
     let namespaces = namespaces(&watch_namespaces);
+    context.claims.expect(namespaces.iter().copied());
     let wakes = Wakes::default();
     let controllers = namespaces.iter().map(|namespace| {
         controller::run(

@@ -233,6 +233,20 @@ fn a_rename_is_two_writes_and_two_events() {
     assert_eq!(done.status.plan, None);
 }
 
+/// A request that comes within the read lag of a call is answered by the first look that can show what came of the call.
+#[test]
+fn a_request_is_not_answered_by_a_look_that_shows_nothing_yet() {
+    let (observed, change) = (observed(), rename());
+    let sending = sent(&observed, &change);
+    let asking = Desired { requested: Some("now".into()), ..desired() };
+    let history = History::of(&sending.status, GENERATION);
+    let settle = Plan::Settle { message: "not yet".into() };
+    let export = Export::default();
+    let seen = Verdict::Seen { observed: &observed, plan: &settle, history: &history, export: &export };
+    let later = outcome(&sending.status, GENERATION, Some(&asking), seen, at(1005));
+    assert_eq!(later.status.last_handled_reconcile_at, None);
+}
+
 #[test]
 fn a_request_stays_open_until_aws_has_been_looked_at() {
     let asking = Desired { requested: Some("now".into()), ..desired() };

@@ -23,20 +23,43 @@ pub(super) fn going(situation: &Situation<'_>) -> Plan {
             if held_by_another(situation, throughput).is_some() {
                 return let_go(format!("throughput {} belongs to another object, and stays as it is", throughput.name));
             }
+            if !is_own(situation) {
+                // They may not show yet.
+                return buying.and(Some(bought_unseen())).or_else(|| lagging(situation)).unwrap_or_else(|| {
+                    let name = &throughput.name;
+                    let_go(format!(
+                        "throughput {name} does not carry the owner tags of this object, and stays as it is"
+                    ))
+                });
+            }
             found(situation, throughput)
         }
-        Sighting::Missing | Sighting::Taken(_) if buying.is_some() => settling(situation).unwrap_or_else(|| {
-            Plan::Settle { message: "AWS was asked to make a throughput, and does not show it yet".to_owned() }
-        }),
+        Sighting::Missing | Sighting::Taken(_) if buying.is_some() => settling(situation).unwrap_or_else(bought_unseen),
         Sighting::Missing => missing(situation).unwrap_or_else(|| Plan::LetGo {
             message: "AWS has no throughput for this object any more".to_owned(),
-            is_deleted: true,
+            is_deleted: desired.identity.bound.is_some() || situation.history.last_call.is_some(),
         }),
         Sighting::Taken(throughput) => {
             let_go(format!("throughput {} does not belong to this object, and stays as it is", throughput.name))
         }
+        // One that is found by a name that several have was never bound.
+        Sighting::Ambiguous(_) if desired.identity.id.is_some() => let_go(
+            "AWS has several throughputs of that name, and none was bound to this object: they stay as they are"
+                .to_owned(),
+        ),
         Sighting::Ambiguous(arns) => ambiguous(desired, arns),
     }
+}
+
+fn bought_unseen() -> Plan {
+    Plan::Settle { message: "AWS was asked to make a throughput, and does not show it yet".to_owned() }
+}
+
+/// Whether the tags say that the throughput belongs to the object. It tags what it manages before anything else, so that what lacks them was
+/// never its own, or is no longer.
+fn is_own(situation: &Situation<'_>) -> bool {
+    let own = situation.desired.owner.as_ref();
+    situation.observed.owner().is_some_and(|owner| own.is_some_and(|own| own.is(&owner)))
 }
 
 /// What was deleted is gone when it is not seen; what was bought or changed a moment ago may not be seen yet.

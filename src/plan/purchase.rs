@@ -18,6 +18,23 @@ use crate::{
     schedule::plus,
 };
 
+/// A Create whose answer was lost, in another region than the manifest names now: what it bought is not seen from here.
+pub(super) fn elsewhere(situation: &Situation<'_>) -> Option<Plan> {
+    let Situation { desired, history, .. } = situation;
+    let last = history.open(PlanAction::Create).filter(|last| last.answer == Answer::Missing)?;
+    let Call::Create(create) = &last.call else { return None };
+    let there = create.model.region().filter(|there| *there != desired.region.as_str())?;
+    Some(refuse(
+        Reason::InvalidSpec,
+        format!(
+            "AWS was asked to make throughput {} in region {there}, and the answer was lost: set region: {there}, and modelId to a model there, until \
+             it is known what came of it",
+            create.name
+        ),
+        None,
+    ))
+}
+
 /// AWS has no such throughput.
 pub(super) fn missing(situation: &Situation<'_>) -> Plan {
     let Situation { desired, history, .. } = situation;

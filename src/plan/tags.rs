@@ -2,21 +2,56 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Situation;
+use super::{Plan, Situation, refuse, unsettled};
 use crate::{
     calls::{Call, Change, Tag},
+    conditions::Reason,
     crd::{CallRequest, ChangeCause, PlanAction},
+    history::Answer,
     observed::Throughput,
 };
+
+/// Whether AWS accepted just this before, and reads have caught up with it: somebody takes it back at once, and it is not repeated by itself.
+pub(super) fn did_not_stay(situation: &Situation<'_>, change: &Change) -> bool {
+    let Situation { desired, history, .. } = situation;
+    history.open(PlanAction::Tag).is_some_and(|last| {
+        last.answer != Answer::Missing
+            && last.call == change.call
+            && last.generation == desired.generation
+            && desired.requested.is_none()
+            && !unsettled(situation, last)
+    })
+}
+
+/// Tags that did not stay, where nothing else is left to do.
+pub(super) fn failed(situation: &Situation<'_>, throughput: &Throughput) -> Option<Plan> {
+    let change = difference(situation, throughput).filter(|change| did_not_stay(situation, change))?;
+    Some(refuse(
+        Reason::UpdateFailed,
+        format!(
+            "AWS accepted to {}, and does not show it: somebody takes it back at once. It is not repeated by itself: change the manifest, or set the \
+             annotation bedrock-throughput.dev/reconcile-requested-at to a new value",
+            change.message
+        ),
+        Some(&change),
+    ))
+}
 
 /// Tags that are missing, have another value, or were put on by this object and are no longer wanted.
 pub(super) fn difference(situation: &Situation<'_>, throughput: &Throughput) -> Option<Change> {
     let tags = situation.observed.tags.as_ref()?;
     let wanted = situation.desired.wanted_tags();
+    // What was put on by a call whose answer was lost.
+    let open = situation.history.last_call.iter().filter_map(|last| match &last.call {
+        Call::Tag(tag) => Some(&tag.set),
+        Call::Create(_) | Call::Update(_) | Call::Delete => None,
+    });
+    let put_on = open.flatten().filter(|(key, value)| tags.get(*key) == Some(value)).map(|(key, _)| key);
     let remove: BTreeSet<String> = situation
         .history
         .managed_tag_keys
         .iter()
+        .chain(put_on)
         .filter(|key| !wanted.contains_key(*key) && tags.contains_key(*key))
         .cloned()
         .collect();

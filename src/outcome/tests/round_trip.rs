@@ -122,8 +122,10 @@ proptest! {
         let expected = fault.may_have_been_carried_out().then_some((call.clone(), Answer::Missing));
         prop_assert_eq!(open, expected);
         prop_assert_eq!(history.accepted_at, None);
-        // What passes by itself is tried again by itself.
-        let retrying = failed.headline.class() == Class::Retrying && !fault.may_have_been_carried_out();
+        // What passes by itself is tried again by itself, and so is what is put right outside of the manifest.
+        let outside = matches!(failed.headline, Reason::QuotaExceeded | Reason::AccessDenied);
+        let retrying =
+            (outside || failed.headline.class() == Class::Retrying) && !fault.may_have_been_carried_out();
         prop_assert_eq!(history.retrying, retrying.then_some(call.action()));
     }
 }

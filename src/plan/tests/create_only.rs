@@ -76,7 +76,8 @@ fn it_holds_nothing_else_back() {
     // Nor the deletion.
     let going =
         Desired { deletion: DeletionPolicy::Delete, is_going: true, units: Some(3), commitment: None, ..buying() };
-    let plan = decided(&going, committed());
+    let observed = Observed { tags: Some(owner().tags()), ..look(0, Sighting::Found(committed())) };
+    let plan = decide(&going, &observed, &History::default());
     assert!(matches!(acted(&plan).map(|change| &change.call), Some(Call::Delete)), "{plan:?}");
 }
 

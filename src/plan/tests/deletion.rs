@@ -238,6 +238,8 @@ impl Case {
             Sees::AnothersOfThatName => Expected::LetGo { is_deleted: false },
             Sees::Several => Expected::Told(Reason::AmbiguousName),
             Sees::Its(_) if self.owned == Owned::Another => Expected::LetGo { is_deleted: false },
+            Sees::Its(_) if self.owned == Owned::Nobody && self.may_be_unseen() => Expected::Settle,
+            Sees::Its(_) if self.owned == Owned::Nobody => Expected::LetGo { is_deleted: false },
             Sees::Its(Status::Creating) => Expected::Told(Reason::Creating),
             Sees::Its(Status::Updating) => Expected::Told(Reason::Updating),
             Sees::Its(Status::Other) => Expected::Told(Reason::UnknownStatus),
@@ -246,6 +248,15 @@ impl Case {
                 Earlier::Delete(Stage::AcceptedCaughtUp) if !self.requested => Expected::Told(Reason::DeleteFailed),
                 Earlier::None | Earlier::Delete(_) | Earlier::Create(_) => self.due(),
             },
+        }
+    }
+
+    /// Whether its tags may be there and not show yet.
+    fn may_be_unseen(&self) -> bool {
+        match self.earlier {
+            Earlier::Create(stage) => stage.lags(),
+            Earlier::Delete(stage) => stage.lags() && stage.answer() != Answer::Missing,
+            Earlier::None => false,
         }
     }
 
@@ -303,7 +314,7 @@ fn nothing_is_deleted_that_may_not_be() {
         assert_eq!(change.call, Call::Delete, "{case:?}: nothing else is done for an object that goes");
         assert!(case.deletes() && case.permitted, "{case:?}");
         assert!(case.approval == Approval::Automatic || case.approved == Approved::This, "{case:?}");
-        assert_ne!(case.owned, Owned::Another, "{case:?}");
+        assert_eq!(case.owned, Owned::This, "{case:?}");
         assert_ne!(case.commitment, Commitment::Running, "{case:?}");
         assert!(matches!(case.sees, Sees::Its(status) if !status.is_busy()), "{case:?}");
     }
@@ -316,7 +327,7 @@ fn an_object_is_let_go_exactly_when_nothing_is_left_to_do() {
         let (desired, observed, history) = case.situation();
         let plan = decide_with(case.permits(), &desired, &observed, &history);
         let is_there = match case.sees {
-            Sees::Its(_) => case.owned != Owned::Another,
+            Sees::Its(_) => case.owned == Owned::This || (case.owned == Owned::Nobody && case.may_be_unseen()),
             Sees::Several => true,
             Sees::Nothing | Sees::AnothersOfThatName => matches!(case.earlier, Earlier::Create(stage) if stage.lags()),
         };

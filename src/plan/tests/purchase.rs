@@ -519,3 +519,16 @@ fn an_approved_purchase_that_is_edited_while_its_answer_is_missing_needs_another
         assert_eq!(reason(&plan), Some(Reason::NotFound), "{plan:?}");
     }
 }
+
+/// Tokens are known to one region: what was bought there is not seen from here.
+#[test]
+fn a_purchase_whose_answer_was_lost_is_not_repeated_in_another_region() {
+    let history =
+        History { last_call: Some(open(Call::Create(first_purchase()), Answer::Missing)), ..History::default() };
+    let region = crate::identifiers::Region::parse("us-west-2").unwrap();
+    for is_going in [false, true] {
+        let moved = Desired { region: region.clone(), is_going, ..buying() };
+        let plan = decide(&moved, &look(CAUGHT_UP, Sighting::Missing), &history);
+        assert!(matches!(plan, Plan::Refuse { reason: Reason::InvalidSpec, .. }), "{plan:?}");
+    }
+}

@@ -194,3 +194,50 @@ proptest! {
         }
     }
 }
+
+/// Somebody takes tags off as soon as they are there: it is told, and holds nothing else back.
+#[test]
+fn tags_that_do_not_stay_are_not_put_on_again_by_themselves() {
+    let tag = Tag { set: BTreeMap::from([("team".to_owned(), "search".to_owned())]), ..Tag::default() };
+    let accepted = open(Call::Tag(tag.clone()), Answer::Accepted { request_id: None });
+    let history = History { last_call: Some(accepted), ..History::default() };
+    let wanted = Desired { tags: tag.set.clone(), ..desired() };
+    let observed = Observed { tags: Some(BTreeMap::new()), ..look(CAUGHT_UP, Sighting::Found(throughput(SERVED))) };
+    let plan = decide(&wanted, &observed, &history);
+    assert!(matches!(plan, Plan::Refuse { reason: Reason::UpdateFailed, .. }), "{plan:?}");
+    let renamed = Desired { name: Some(name("new")), ..wanted.clone() };
+    let plan = decide(&renamed, &observed, &history);
+    assert!(matches!(acted(&plan).map(|change| &change.call), Some(Call::Update(_))), "{plan:?}");
+    for again in
+        [Desired { requested: Some("now".into()), ..wanted.clone() }, Desired { generation: Some(2), ..wanted }]
+    {
+        let plan = decide(&again, &observed, &history);
+        assert!(matches!(acted(&plan).map(|change| &change.call), Some(Call::Tag(_))), "{plan:?}");
+    }
+}
+
+/// The answer was lost and the manifest wants it no longer: it is taken off all the same.
+#[test]
+fn a_tag_whose_answer_was_lost_is_known_as_put_on() {
+    let set = BTreeMap::from([("team".to_owned(), "search".to_owned())]);
+    let lost = open(Call::Tag(Tag { set: set.clone(), ..Tag::default() }), Answer::Missing);
+    let history = History { last_call: Some(lost), ..History::default() };
+    let observed = Observed { tags: Some(set), ..look(CAUGHT_UP, Sighting::Found(throughput(SERVED))) };
+    let plan = decide(&desired(), &observed, &history);
+    let Some(Call::Tag(Tag { remove, .. })) = acted(&plan).map(|change| &change.call) else { panic!("{plan:?}") };
+    assert!(remove.contains("team"), "{remove:?}");
+}
+
+#[test]
+fn nothing_is_taken_over_by_an_object_that_goes_or_that_does_not_own() {
+    let observed = || Observed { tags: Some(stranger().tags()), ..look(0, Sighting::Found(throughput(SERVED))) };
+    let holder = stranger().to_string();
+    let is_taken = |desired: &Desired, is_gone| {
+        with_ownership(desired, &History::default(), observed(), is_gone).owner().is_none()
+    };
+    let full = Desired { take_over: Some(holder.clone()), ..buying() };
+    assert!(is_taken(&full, false) && is_taken(&buying(), true));
+    let going = Desired { is_going: true, ..full };
+    assert!(!is_taken(&going, false) && !is_taken(&going, true));
+    assert!(!is_taken(&Desired { take_over: Some(holder), ..desired() }, false));
+}
