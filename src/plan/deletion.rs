@@ -55,11 +55,14 @@ fn bought_unseen() -> Plan {
     Plan::Settle { message: "AWS was asked to make a throughput, and does not show it yet".to_owned() }
 }
 
-/// Whether the tags say that the throughput belongs to the object. It tags what it manages before anything else, so that what lacks them was
-/// never its own, or is no longer.
+/// Whether the throughput is the object's to delete: its tags name the object, or they name nobody and the manifest names the throughput. One
+/// that was bought is tagged from the beginning, so that one without tags is another.
 fn is_own(situation: &Situation<'_>) -> bool {
     let own = situation.desired.owner.as_ref();
-    situation.observed.owner().is_some_and(|owner| own.is_some_and(|own| own.is(&owner)))
+    match situation.observed.owner() {
+        Some(owner) => own.is_some_and(|own| own.is(&owner)),
+        None => situation.desired.identity.id.is_some() && situation.observed.tags.is_some(),
+    }
 }
 
 /// What was deleted is gone when it is not seen; what was bought or changed a moment ago may not be seen yet.

@@ -209,9 +209,9 @@ fn fields() -> Vec<String> {
 fn hostile_manifests_are_refused_or_told_and_the_others_are_served() {
     let env = Environment::new(Aws::start());
     let process = env.operator.id();
-    // Older than all the others, so that none of them can take its throughput.
-    env.cluster.apply(&manifest("well-behaved", json!({"provisionedModelId": ARN, "provisionedModelName": NAME})));
-    env.wait_until_ready("well-behaved");
+    // Older than all the others, or first by its name within the same second, so that none of them can take its throughput.
+    env.cluster.apply(&manifest("a-good-one", json!({"provisionedModelId": ARN, "provisionedModelName": NAME})));
+    env.wait_until_ready("a-good-one");
 
     // The seed of `deterministic` is fixed: every run tries the same ones.
     let mut runner = TestRunner::deterministic();
@@ -254,8 +254,8 @@ fn hostile_manifests_are_refused_or_told_and_the_others_are_served() {
         panic!("{error:#}\nthe first was applied as {}\n{}", taken[&first], env.story(&first))
     });
     let spec = json!({"provisionedModelId": ARN, "provisionedModelName": "well-served", "modelId": SUMMARIZER_V2});
-    env.cluster.apply(&manifest("well-behaved", spec));
-    let object = env.wait_until_ready("well-behaved");
+    env.cluster.apply(&manifest("a-good-one", spec));
+    let object = env.wait_until_ready("a-good-one");
     assert_eq!(object.status("/provisionedModelName"), "well-served");
     assert_eq!(object.status("/modelArn"), SUMMARIZER_V2);
     assert!(env.operator.is_running() && env.operator.id() == process);

@@ -371,3 +371,18 @@ fn a_commitment_that_runs_is_told_with_its_end_and_the_way_out() {
     let plan = decide(&retain, &later, &History::default());
     assert!(matches!(plan, Plan::LetGo { is_deleted: false, .. }), "{plan:?}");
 }
+
+/// What the manifest names, and nobody has tagged, is deleted as the manifest says; what was bought is tagged.
+#[test]
+fn an_untagged_throughput_is_deleted_only_where_the_manifest_names_it() {
+    let going = Desired { deletion: DeletionPolicy::Delete, is_going: true, ..buying() };
+    let named = Desired { identity: desired().identity, ..going.clone() };
+    for (desired, is_deleted) in [(&going, false), (&named, true)] {
+        let observed = Observed { tags: Some(BTreeMap::new()), ..look(0, Sighting::Found(throughput(SERVED))) };
+        let plan = decide(desired, &observed, &History::default());
+        assert_eq!(acted(&plan).is_some(), is_deleted, "{plan:?}");
+        // Tags that were not seen say nothing.
+        let unseen = Observed { tags: None, ..observed };
+        assert_eq!(acted(&decide(desired, &unseen, &History::default())), None);
+    }
+}
