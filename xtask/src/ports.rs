@@ -39,6 +39,7 @@ mod tests {
         let ports: [u16; 8] = free_ports().unwrap();
         let distinct: std::collections::BTreeSet<_> = ports.iter().collect();
         assert_eq!(distinct.len(), ports.len());
-        TcpListener::bind((Ipv4Addr::LOCALHOST, ports[0])).unwrap();
+        // Somebody else may have taken one meanwhile, and hardly all of them.
+        assert!(ports.iter().any(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()), "{ports:?}");
     }
 }
