@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use crate::{
     desired::Desired,
     identifiers::{ProvisionedModelArn, ProvisionedModelId, ProvisionedModelName, Region},
+    observed::{self, Observed, Sighting},
     owner::Owner,
 };
 
@@ -47,7 +49,7 @@ struct State {
     /// The objects there are, by namespace and name, each with its uid.
     present: HashMap<(String, String), String>,
     /// The namespaces that are watched; `None`: all namespaces.
-    expected: HashSet<Option<String>>,
+    watched: HashSet<Option<String>>,
     /// The namespaces whose objects are all known; `None`: all namespaces.
     listed: HashSet<Option<String>>,
     /// Who waits for an object to go, because the tags of a throughput name it.
@@ -55,9 +57,11 @@ struct State {
 }
 
 impl Claims {
-    /// Takes down what an object claims, or that it claims nothing: because its manifest cannot be acted on, or only observes. Returns
-    /// the objects that waited for what it no longer claims, and are now the oldest.
+    /// Takes down that an object is there, and what it claims, or that it claims nothing: because its manifest cannot be acted on, or only
+    /// observes. Returns the objects that waited for what it no longer claims, and are now the oldest.
     pub fn claim(&self, claimant: &Claimant, desired: Option<&Desired>) -> Vec<Claimant> {
+        let key = (claimant.namespace.clone(), claimant.name.clone());
+        self.state().present.insert(key, claimant.uid.clone());
         let claimed = desired.filter(|desired| desired.policy.manages()).map_or_else(Vec::new, |desired| {
             let found = match (&desired.identity.bound, &desired.identity.id) {
                 (Some(arn), _) | (None, Some(ProvisionedModelId::Arn(arn))) => Some(Throughput::Arn(arn.clone())),
@@ -72,35 +76,34 @@ impl Claims {
         self.set(claimant, claimed)
     }
 
-    /// Takes down that an object has found its throughput, and returns the older object that manages it, if there is one.
-    pub fn bind(
-        &self,
-        claimant: &Claimant,
-        desired: &Desired,
-        found: &crate::observed::Throughput,
-    ) -> Option<Claimant> {
-        if !desired.policy.manages() {
-            return None;
+    /// The object that has an older claim to what this one found, or is about to buy. What was found is claimed from now on.
+    pub fn rival(&self, claimant: &Claimant, desired: &Desired, observed: &Observed) -> Option<Claimant> {
+        match &observed.throughput {
+            Sighting::Found(throughput) => self.bind(claimant, desired, throughput),
+            Sighting::Missing | Sighting::Taken(_) if desired.identity.bound.is_none() => {
+                self.rival_by_name(claimant, desired)
+            }
+            Sighting::Missing | Sighting::Taken(_) | Sighting::Ambiguous(_) => None,
         }
-        let bound = Throughput::Arn(found.arn.clone());
-        self.set(claimant, std::iter::once(bound.clone()).chain(purchase(desired)).collect());
-        let state = self.state();
-        let oldest = |key| state.claimants.get(&key).and_then(BTreeSet::first);
-        // An older object of that name that is not bound yet will be.
-        let by_name = oldest(Throughput::Name(desired.region.clone(), found.name.clone()));
-        oldest(bound).into_iter().chain(by_name).min().filter(|first| **first < *claimant).cloned()
     }
 
-    /// The older object that has bought, or is about to buy, a throughput of the same name, if there is one.
-    pub fn rival_by_name(&self, claimant: &Claimant, desired: &Desired) -> Option<Claimant> {
-        let wanted = purchase(desired)?;
-        let state = self.state();
-        state.claimants.get(&wanted).and_then(BTreeSet::first).filter(|first| **first < *claimant).cloned()
+    /// Whether the object of this cluster that the tags of a throughput name leaves it to this one: it manages no throughput any more, or
+    /// is younger. Else this one waits for it, and is among those that [`Claims::release`] returns.
+    pub fn is_left_to(&self, claimant: &Claimant, desired: &Desired, observed: &Observed) -> bool {
+        let is_neighbour =
+            |holder: &Owner| desired.owner.as_ref().is_some_and(|own| own.cluster == holder.cluster && !own.is(holder));
+        let Some(holder) = observed.owner().filter(is_neighbour) else { return false };
+        let yields = |found: &observed::Throughput| self.yields(&holder, claimant, &found.arn);
+        let is_left = self.is_gone(&holder) || (desired.policy.owns() && observed.found().is_some_and(yields));
+        if !is_left {
+            self.wait_for(claimant, &holder);
+        }
+        is_left
     }
 
-    /// Takes down that an object is there.
-    pub fn enter(&self, namespace: &str, name: &str, uid: &str) {
-        self.state().present.insert((namespace.to_owned(), name.to_owned()), uid.to_owned());
+    /// Takes down which namespaces are watched; `None`: all.
+    pub fn watch<'a>(&self, namespaces: impl IntoIterator<Item = Option<&'a str>>) {
+        self.state().watched = namespaces.into_iter().map(|namespace| namespace.map(str::to_owned)).collect();
     }
 
     /// Takes down that all objects of a namespace, or of all, are known from now on.
@@ -108,38 +111,10 @@ impl Claims {
         self.state().listed.insert(namespace.map(str::to_owned));
     }
 
-    /// Whether an object of this cluster manages no throughput any more: it is not there, or it claims nothing. What is not watched is not
-    /// known, and counts as being there.
-    pub fn is_gone(&self, owner: &Owner) -> bool {
-        let state = self.state();
-        let is_watched = state.listed.contains(&None) || state.listed.contains(&Some(owner.namespace.clone()));
-        let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
-        is_watched && uid.is_none_or(|uid| !state.claims.contains_key(uid))
-    }
-
-    /// Whether the object that the tags of a throughput name has to leave it to an older one that claims it, too.
-    pub fn yields(&self, owner: &Owner, claimant: &Claimant, arn: &ProvisionedModelArn) -> bool {
-        let state = self.state();
-        let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
-        uid.and_then(|uid| state.claims.get(uid))
-            .is_some_and(|(holder, claimed)| claimant < holder && claimed.contains(&Throughput::Arn(arn.clone())))
-    }
-
-    /// Takes down which namespaces are watched; `None`: all.
-    pub fn expect<'a>(&self, namespaces: impl IntoIterator<Item = Option<&'a str>>) {
-        self.state().expected = namespaces.into_iter().map(|namespace| namespace.map(str::to_owned)).collect();
-    }
-
     /// Whether all objects are known that are watched: before, one that is not known yet may have the older claim.
     pub fn are_complete(&self) -> bool {
         let state = self.state();
-        state.expected.is_subset(&state.listed)
-    }
-
-    /// Takes down that an object waits for another of this cluster to go.
-    pub fn wait_for(&self, claimant: &Claimant, owner: &Owner) {
-        let key = (owner.namespace.clone(), owner.name.clone());
-        self.state().waiting.entry(key).or_default().insert(claimant.clone());
+        state.watched.is_subset(&state.listed)
     }
 
     /// Forgets an object. Returns those that waited for it or for what it claimed.
@@ -154,6 +129,50 @@ impl Claims {
             (state.claims.get(uid).map(|(claimant, _)| claimant.clone()), waited)
         };
         claimant.map(|claimant| self.set(&claimant, Vec::new())).into_iter().flatten().chain(waited).collect()
+    }
+
+    /// Takes down that an object has found its throughput, and returns the older object that manages it, if there is one.
+    fn bind(&self, claimant: &Claimant, desired: &Desired, found: &observed::Throughput) -> Option<Claimant> {
+        if !desired.policy.manages() {
+            return None;
+        }
+        let bound = Throughput::Arn(found.arn.clone());
+        self.set(claimant, std::iter::once(bound.clone()).chain(purchase(desired)).collect());
+        let state = self.state();
+        let oldest = |key| state.claimants.get(&key).and_then(BTreeSet::first);
+        // An older object of that name that is not bound yet will be.
+        let by_name = oldest(Throughput::Name(desired.region.clone(), found.name.clone()));
+        oldest(bound).into_iter().chain(by_name).min().filter(|first| **first < *claimant).cloned()
+    }
+
+    /// The older object that has bought, or is about to buy, a throughput of the same name, if there is one.
+    fn rival_by_name(&self, claimant: &Claimant, desired: &Desired) -> Option<Claimant> {
+        let wanted = purchase(desired)?;
+        let state = self.state();
+        state.claimants.get(&wanted).and_then(BTreeSet::first).filter(|first| **first < *claimant).cloned()
+    }
+
+    /// Whether an object of this cluster manages no throughput any more: it is not there, or it claims nothing. What is not watched is not
+    /// known, and counts as being there.
+    fn is_gone(&self, owner: &Owner) -> bool {
+        let state = self.state();
+        let is_watched = state.listed.contains(&None) || state.listed.contains(&Some(owner.namespace.clone()));
+        let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
+        is_watched && uid.is_none_or(|uid| !state.claims.contains_key(uid))
+    }
+
+    /// Whether the object that the tags of a throughput name has to leave it to an older one that claims it, too.
+    fn yields(&self, owner: &Owner, claimant: &Claimant, arn: &ProvisionedModelArn) -> bool {
+        let state = self.state();
+        let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
+        uid.and_then(|uid| state.claims.get(uid))
+            .is_some_and(|(holder, claimed)| claimant < holder && claimed.contains(&Throughput::Arn(arn.clone())))
+    }
+
+    /// Takes down that an object waits for another of this cluster to go.
+    fn wait_for(&self, claimant: &Claimant, owner: &Owner) {
+        let key = (owner.namespace.clone(), owner.name.clone());
+        self.state().waiting.entry(key).or_default().insert(claimant.clone());
     }
 
     fn claimed_arn(&self, uid: &str) -> Option<Throughput> {
@@ -190,6 +209,19 @@ impl Claims {
         // A poisoned lock means that a thread panicked between two changes of plain maps; the worst is a claim too many or too few,
         // which the next event of the object mends.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is said of a throughput that is left to an older object when the younger one goes.
+#[must_use]
+pub fn left_to(holder: &Claimant) -> String {
+    format!("ProvisionedThroughput {holder} manages the throughput, which stays as it is")
+}
+
+/// `namespace/name`.
+impl fmt::Display for Claimant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
@@ -280,7 +312,7 @@ mod tests {
         assert!(!claims.is_gone(&holder), "its namespace is not watched");
         claims.listed(Some("ml"));
         assert!(claims.is_gone(&holder));
-        claims.enter("ml", "old", "old");
+        claims.claim(&claimant(1, "old"), None);
         assert!(claims.is_gone(&holder), "it is there, and claims nothing");
         claims.claim(&claimant(1, "old"), Some(&buying("x")));
         assert!(!claims.is_gone(&holder));
@@ -297,7 +329,7 @@ mod tests {
     fn all_is_known_when_every_watched_namespace_is_listed() {
         let claims = Claims::default();
         assert!(claims.are_complete());
-        claims.expect([Some("ml"), Some("search")]);
+        claims.watch([Some("ml"), Some("search")]);
         claims.listed(Some("ml"));
         assert!(!claims.are_complete());
         claims.listed(Some("search"));

@@ -22,11 +22,11 @@ use kube::{
 };
 
 use crate::{
-    claims::Claimant,
-    crd::{ANNOTATIONS, FINALIZER, ProvisionedThroughput, ProvisionedThroughputStatus},
-    desired::Desired,
+    claims::{Claimant, Claims},
+    crd::{ANNOTATIONS, ProvisionedThroughputStatus},
+    desired::{Defaults, Desired},
     reconcile::{Context, after_an_error, claimant, reconcile},
-    report::{Subject, Watched},
+    report::{Subject, Watched, is_leaving},
     serve::Health,
 };
 
@@ -83,8 +83,8 @@ pub async fn run(
         context: Arc::clone(&context),
         wakes,
         namespace: namespace.map(str::to_owned),
-        listed: HashSet::new(),
         known: HashSet::new(),
+        listed: HashSet::new(),
     };
     let watched_health = Arc::clone(&health);
     let watched_scope = scope.clone();
@@ -177,7 +177,9 @@ struct Register {
     wakes: Wakes,
     /// The namespace whose objects these are; `None`: all.
     namespace: Option<String>,
+    /// By uid, too: one that is deleted and made anew between two lists is another.
     known: HashSet<Subject>,
+    /// Those of a list that is under way.
     listed: HashSet<Subject>,
 }
 
@@ -186,7 +188,7 @@ impl Register {
         match event {
             watcher::Event::Init => self.listed.clear(),
             watcher::Event::InitApply(object) => {
-                self.listed.insert(subject(object));
+                self.listed.insert(Subject::of(object));
                 self.enter(object);
             }
             watcher::Event::Apply(object) => self.enter(object),
@@ -198,24 +200,14 @@ impl Register {
                 }
                 self.context.claims.listed(self.namespace.as_deref());
             }
-            watcher::Event::Delete(object) => self.remove(&subject(object)),
+            watcher::Event::Delete(object) => self.remove(&Subject::of(object)),
         }
     }
 
     fn enter(&mut self, object: &Watched) {
-        let subject = subject(object);
+        let subject = Subject::of(object);
         self.context.memories.open(&subject.uid);
-        self.context.claims.enter(&subject.namespace, &subject.name, &subject.uid);
-        // One that is being deleted, and has still to see to its throughput, keeps its claim until it is gone.
-        let is_going = |object: &&ProvisionedThroughput| {
-            object.meta().deletion_timestamp.is_some() && !object.finalizers().iter().any(|has| has == FINALIZER)
-        };
-        let stays = object.0.as_ref().ok().filter(|object| !is_going(object));
-        let desired = stays.and_then(|object| {
-            let none = ProvisionedThroughputStatus::default();
-            Desired::parse(object, object.status.as_ref().unwrap_or(&none), &self.context.defaults).ok()
-        });
-        let waited = self.context.claims.claim(&claimant(object, &subject), desired.as_ref());
+        let waited = register(&self.context.claims, object, &subject, &self.context.defaults);
         self.known.insert(subject);
         self.wake(waited);
     }
@@ -236,12 +228,15 @@ impl Register {
     }
 }
 
-fn subject(object: &Watched) -> Subject {
-    Subject {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        uid: object.uid().unwrap_or_default(),
-    }
+/// Takes down what an object claims, as its manifest and its status say. One that is being deleted, and has still to see to its throughput,
+/// keeps its claim until it is gone. Returns the objects that waited for what it no longer claims.
+pub fn register(claims: &Claims, object: &Watched, subject: &Subject, defaults: &Defaults) -> Vec<Claimant> {
+    let stays = object.0.as_ref().ok().filter(|_| !is_leaving(object));
+    let desired = stays.and_then(|object| {
+        let none = ProvisionedThroughputStatus::default();
+        Desired::parse(object, object.status.as_ref().unwrap_or(&none), defaults).ok()
+    });
+    claims.claim(&claimant(object, subject), desired.as_ref())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod bedrock;
 pub mod calls;
 pub mod claims;
 pub mod cli;
+pub mod cluster;
 pub mod conditions;
 pub mod controller;
 #[allow(unreachable_pub, reason = "the derive puts the types into a module of its own")]

@@ -30,6 +30,8 @@ pub struct Memory {
     pub follows: u32,
     /// Failures in a row.
     pub failures: u32,
+    /// That the object is let go has been told.
+    pub told_of_the_end: bool,
 }
 
 /// A call that AWS accepted. The next look tells of it together with what came of it.

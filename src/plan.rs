@@ -25,6 +25,9 @@ use crate::{
     schedule::plus,
 };
 
+/// What is said of a throughput that is not deleted with its object.
+pub const RETAINED: &str = "deletionPolicy is Retain: the throughput stays as it is, and AWS goes on billing it";
+
 /// What is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {

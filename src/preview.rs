@@ -15,18 +15,19 @@ use kube::{Resource as _, ResourceExt as _};
 use crate::{
     bedrock::{Fault, Looks},
     calls::{Call, Change},
-    claims::{Claimant, Claims},
+    claims::{Claimant, Claims, left_to},
     conditions::{ConditionType, Reason, find},
-    crd::{FINALIZER, ProvisionedThroughputStatus, WaitingFor},
+    controller::register,
+    crd::{ProvisionedThroughputStatus, WaitingFor},
     desired::{Defaults, Desired, InvalidSpec},
     history::History,
     identifiers::Region,
     observe::{Demand, Sources},
-    observed::{Observed, Sighting},
+    observed::Observed,
     outcome::{Export, Verdict, outcome},
-    plan::{Pending, Permits, Plan, Situation, plan, with_ownership},
+    plan::{Pending, Permits, Plan, RETAINED, Situation, plan, with_ownership},
     reconcile::claimant,
-    report::{Subject, Watched},
+    report::{Subject, Watched, is_leaving},
 };
 
 use manifests::Origin;
@@ -129,11 +130,11 @@ pub async fn preview(
     let claims = Claims::default();
     for other in others {
         let other = Object::new(other, settings);
-        register(&claims, &other);
+        register(&claims, other.watched, &other.subject, &settings.defaults);
     }
     let objects: Vec<Object<'_>> = candidates.iter().map(|it| Object::new(&it.object, settings)).collect();
     for object in &objects {
-        register(&claims, object);
+        register(&claims, object.watched, &object.subject, &settings.defaults);
     }
     match &settings.known {
         Known::Nothing => {}
@@ -165,7 +166,6 @@ struct Object<'a> {
     desired: Result<Desired, InvalidSpec>,
     /// Whether it is in the cluster: its uid and its status are known.
     is_live: bool,
-    has_finalizer: bool,
 }
 
 /// What is known of AWS for an object.
@@ -182,12 +182,12 @@ enum Seen {
 
 impl<'a> Object<'a> {
     fn new(watched: &'a Watched, settings: &Settings) -> Self {
-        let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
-        let uid = watched.uid();
-        let is_live = uid.is_some();
-        // Objects whose uid is not known are told apart by their names.
-        let uid = uid.unwrap_or_else(|| format!("{namespace}/{name}"));
-        let subject = Subject { namespace, name, uid };
+        let mut subject = Subject::of(watched);
+        let is_live = watched.uid().is_some();
+        if !is_live {
+            // Objects whose uid is not known are told apart by their names.
+            subject.uid = format!("{}/{}", subject.namespace, subject.name);
+        }
         let status = watched.0.as_ref().ok().and_then(|object| object.status.clone()).unwrap_or_default();
         let desired = match &watched.0 {
             Ok(object) => Desired::parse(object, &status, &settings.defaults).map(|mut desired| {
@@ -198,12 +198,7 @@ impl<'a> Object<'a> {
             }),
             Err(invalid) => Err(InvalidSpec::Unreadable(invalid.error.clone())),
         };
-        let has_finalizer = watched.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-        Self { claimant: claimant(watched, &subject), watched, subject, status, desired, is_live, has_finalizer }
-    }
-
-    fn is_going(&self) -> bool {
-        self.watched.meta().deletion_timestamp.is_some()
+        Self { claimant: claimant(watched, &subject), watched, subject, status, desired, is_live }
     }
 
     /// Why an object that is being deleted is let go as it is, if it is.
@@ -213,12 +208,12 @@ impl<'a> Object<'a> {
             .0
             .as_ref()
             .is_ok_and(|object| object.spec.management_policy.deletes(object.spec.deletion_policy));
-        if !self.is_going() {
+        if self.watched.meta().deletion_timestamp.is_none() {
             None
-        } else if !self.has_finalizer {
+        } else if is_leaving(self.watched) {
             Some("the object is being deleted, and nothing is done at AWS for it")
         } else if !deletes {
-            Some("deletionPolicy is Retain: the throughput stays as it is, and AWS goes on billing it")
+            Some(RETAINED)
         } else {
             None
         }
@@ -239,17 +234,14 @@ impl<'a> Object<'a> {
             Err(fault) => return Seen::Failed(fault),
         };
         let mut desired = desired.clone();
-        let holder = observed.owner();
-        let is_own = |holder: &&crate::owner::Owner| desired.owner.as_ref().is_some_and(|own| own.is(holder));
         // What is tagged with the object's name has its uid, as far as anybody knows who has not asked the cluster.
-        if let Some(own) = holder.as_ref().filter(is_own).filter(|own| !self.is_live && !own.uid.is_empty()) {
-            set_uid(&mut desired, &own.uid.clone());
+        let own = desired.owner.as_ref();
+        let tagged = observed.owner().filter(|holder| own.is_some_and(|own| own.is(holder)));
+        if let Some(tagged) = tagged.filter(|tagged| !self.is_live && !tagged.uid.is_empty()) {
+            set_uid(&mut desired, &tagged.uid);
         }
-        let is_neighbour = |holder: &&crate::owner::Owner| {
-            desired.owner.as_ref().is_some_and(|own| own.cluster == holder.cluster && !own.is(holder))
-        };
-        let holder_is_gone = holder.as_ref().filter(is_neighbour).is_some_and(|holder| claims.is_gone(holder));
-        let observed = with_ownership(&desired, &history, observed, holder_is_gone);
+        let is_left = claims.is_left_to(&self.claimant, &desired, &observed);
+        let observed = with_ownership(&desired, &history, observed, is_left);
         Seen::Observed { desired, observed }
     }
 
@@ -289,12 +281,11 @@ impl<'a> Object<'a> {
             (Ok(_), Seen::Observed { desired, observed }) => (desired, observed),
         };
         if let Some(holder) = rival {
-            let holder = format!("{}/{}", holder.namespace, holder.name);
             if desired.is_going {
-                let message = format!("ProvisionedThroughput {holder} manages the throughput, which stays as it is");
-                return step(Effect::Nothing, (Reason::Deleting, message), Vec::new());
+                return step(Effect::Nothing, (Reason::Deleting, left_to(&holder)), Vec::new());
             }
-            return step(Effect::Refused, told(Verdict::Rival { holder: &holder }, Some(desired)), Vec::new());
+            let rival = Verdict::Rival { holder: &holder.to_string() };
+            return step(Effect::Refused, told(rival, Some(desired)), Vec::new());
         }
         let history = self.history();
         let Settings { read_lag, permits, .. } = *settings;
@@ -362,24 +353,10 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Takes down what an object claims, as the operator does when it comes to know it.
-fn register(claims: &Claims, object: &Object<'_>) {
-    let Subject { namespace, name, uid } = &object.subject;
-    claims.enter(namespace, name, uid);
-    let stays = !object.is_going() || object.has_finalizer;
-    claims.claim(&object.claimant, object.desired.as_ref().ok().filter(|_| stays));
-}
-
 /// The object with an older claim to what this one found, or is about to buy.
 fn rival(claims: &Claims, object: &Object<'_>, seen: &Seen) -> Option<Claimant> {
     let Seen::Observed { desired, observed } = seen else { return None };
-    match &observed.throughput {
-        Sighting::Found(throughput) => claims.bind(&object.claimant, desired, throughput),
-        Sighting::Missing | Sighting::Taken(_) if desired.purchase().is_some() && desired.identity.bound.is_none() => {
-            claims.rival_by_name(&object.claimant, desired)
-        }
-        Sighting::Missing | Sighting::Taken(_) | Sighting::Ambiguous(_) => None,
-    }
+    claims.rival(&object.claimant, desired, observed)
 }
 
 /// What is observed when AWS has taken a call that changes tags.

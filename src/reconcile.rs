@@ -18,7 +18,7 @@ use crate::{
     backoff::{Backoff, random},
     bedrock::Bedrock,
     calls::{Call, Change},
-    claims::{Claimant, Claims},
+    claims::{Claimant, Claims, left_to},
     conditions::{ConditionType, Reason, find, truncated},
     crd::{FINALIZER, ProvisionedThroughput, ProvisionedThroughputStatus},
     desired::{Defaults, Desired, InvalidSpec},
@@ -27,9 +27,9 @@ use crate::{
     memory::{Memories, Memory, Noticed, Untold},
     metrics::Metrics,
     observe::{Demand, Sources},
-    observed::{Observed, Sighting},
+    observed::Observed,
     outcome::{Export, Notice, Outcome, Severity, Verdict, Wake, before_the_next, outcome, with_accepted},
-    plan::{Permits, Plan, Situation, plan, with_ownership},
+    plan::{Permits, Plan, RETAINED, Situation, plan, with_ownership},
     report::{Asked, Live, ReportError, Reporter, Subject, Watched},
     schedule::{self, Due},
 };
@@ -37,8 +37,8 @@ use crate::{
 /// The pauses after a fault in a row of faults. The cap bounds how long the end of an outage goes unnoticed by an object.
 const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(2) };
 
-/// The pause after somebody changed the object in the middle of a pass: the watch brings the change at once.
-const AFTER_A_CONFLICT: Duration = Duration::from_millis(500);
+/// The pause before a pass that could not be carried through is made again: what it waits for comes at once.
+const AGAIN_SOON: Duration = Duration::from_millis(500);
 
 /// How long after the start the lists of all watched namespaces are waited for, before anything is changed at AWS. One that cannot be listed
 /// is told by `/readyz`, and does not hold up the others for ever.
@@ -84,11 +84,7 @@ pub struct Context {
 /// When Kubernetes does not take what is to be told; the pass is then made again.
 pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, ReportError> {
     let begun = Instant::now();
-    let subject = Subject {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        uid: object.uid().unwrap_or_default(),
-    };
+    let subject = Subject::of(&object);
     let mut memory = context.memories.recall(&subject.uid);
     let generation = object.meta().generation;
     let watched = Live::of(&object);
@@ -189,6 +185,7 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     async fn run(&mut self, object: &Watched) -> Result<(Reason, Action), ReportError> {
+        let claims = &self.context.claims;
         let claimant = claimant(object, self.subject);
         // Whatever else the manifest says, and be it nonsense: what asks for no deletion is not held back.
         if let Ok(object) = &object.0
@@ -199,7 +196,7 @@ impl Pass<'_> {
         let desired = match desired(object, &self.prior, &self.context.defaults) {
             Ok(desired) => desired,
             Err(invalid) => {
-                self.context.claims.claim(&claimant, None);
+                claims.claim(&claimant, None);
                 return self.tell(None, Verdict::Invalid(&invalid), None).await;
             }
         };
@@ -212,12 +209,15 @@ impl Pass<'_> {
         let (observed, plan) = loop {
             let look = self.context.sources.observe(&desired, &history, demand, self.context.read_lag).await;
             let observed = match look {
-                Ok(observed) => self.with_ownership(&claimant, &desired, &history, observed),
+                Ok(observed) => {
+                    let is_left = claims.is_left_to(&claimant, &desired, &observed);
+                    with_ownership(&desired, &history, observed, is_left)
+                }
                 Err(fault) => {
                     return self.tell(Some(&desired), Verdict::Blind(&fault), fault.retry_after).await;
                 }
             };
-            if let Some(holder) = self.rival(&claimant, &desired, &observed) {
+            if let Some(holder) = claims.rival(&claimant, &desired, &observed) {
                 return self.yield_to(&desired, &holder).await;
             }
             let plan = plan(&Situation {
@@ -249,12 +249,10 @@ impl Pass<'_> {
 
     /// Leaves the throughput to the object that has the older claim.
     async fn yield_to(&mut self, desired: &Desired, holder: &Claimant) -> Result<(Reason, Action), ReportError> {
-        let holder = format!("{}/{}", holder.namespace, holder.name);
         if desired.is_going {
-            let message = format!("ProvisionedThroughput {holder} manages the throughput, which stays as it is");
-            return self.let_go(message, false).await;
+            return self.let_go(left_to(holder), false).await;
         }
-        self.tell(Some(desired), Verdict::Rival { holder: &holder }, None).await
+        self.tell(Some(desired), Verdict::Rival { holder: &holder.to_string() }, None).await
     }
 
     /// Sees to it that an object has the finalizer where its throughput is to be deleted with it, and only there. Returns the result of the
@@ -273,8 +271,7 @@ impl Pass<'_> {
         }
         if !deletes && has {
             if is_going {
-                let message = "deletionPolicy is Retain: the throughput stays as it is, and AWS goes on billing it";
-                return self.let_go(message.to_owned(), false).await.map(Some);
+                return self.let_go(RETAINED.to_owned(), false).await.map(Some);
             }
             return self.set_finalizers(self.other_finalizers()).await;
         }
@@ -293,7 +290,7 @@ impl Pass<'_> {
                 self.live = live;
                 Ok(None)
             }
-            Err(ReportError::Conflict) => Ok(Some(overtaken())),
+            Err(ReportError::Conflict) => Ok(Some(again_soon())),
             Err(error @ (ReportError::Gone | ReportError::Timeout)) => Err(error),
             Err(ReportError::Kube(error)) => {
                 let said = truncated(error.to_string(), DETAIL_MAX);
@@ -309,50 +306,14 @@ impl Pass<'_> {
         let arn = self.prior.provisioned_model_arn.as_deref();
         tracing::info!(namespace, name, arn, reason, message, "the object is let go");
         let notice = Notice { severity: Severity::Normal, reason, note: message, ends: None };
-        // Told before the object is gone, and once, however often the write is tried.
-        if self.memory.failures == 0 {
+        // Before the object is gone, and once, however often the write is tried.
+        if !std::mem::replace(&mut self.memory.told_of_the_end, true) {
             publish(self.context, self.subject, vec![notice]).await;
         }
         match self.set_finalizers(self.other_finalizers()).await {
-            Ok(Some(overtaken)) => Ok(overtaken),
+            Ok(Some(again)) => Ok(again),
             Ok(None) | Err(ReportError::Gone) => Ok((Reason::Deleting, Action::await_change())),
             Err(error) => Err(error),
-        }
-    }
-
-    /// What was seen, as what it means for this object among others.
-    fn with_ownership(
-        &self,
-        claimant: &Claimant,
-        desired: &Desired,
-        history: &History,
-        observed: Observed,
-    ) -> Observed {
-        let holder = observed.owner().filter(|holder| {
-            desired.owner.as_ref().is_some_and(|own| own.cluster == holder.cluster && !own.is(holder))
-        });
-        let claims = &self.context.claims;
-        let arn = observed.found().map(|throughput| &throughput.arn);
-        let holder_is_gone = holder.as_ref().is_some_and(|holder| {
-            claims.is_gone(holder)
-                || (desired.policy.owns() && arn.is_some_and(|arn| claims.yields(holder, claimant, arn)))
-        });
-        if let Some(holder) = holder.filter(|_| !holder_is_gone) {
-            self.context.claims.wait_for(claimant, &holder);
-        }
-        with_ownership(desired, history, observed, holder_is_gone)
-    }
-
-    /// The object that has an older claim to what this one found, or is about to buy.
-    fn rival(&self, claimant: &Claimant, desired: &Desired, observed: &Observed) -> Option<Claimant> {
-        match &observed.throughput {
-            Sighting::Found(throughput) => self.context.claims.bind(claimant, desired, throughput),
-            Sighting::Missing | Sighting::Taken(_)
-                if desired.purchase().is_some() && desired.identity.bound.is_none() =>
-            {
-                self.context.claims.rival_by_name(claimant, desired)
-            }
-            Sighting::Missing | Sighting::Taken(_) | Sighting::Ambiguous(_) => None,
         }
     }
 
@@ -384,11 +345,11 @@ impl Pass<'_> {
         let now = Timestamp::now();
         if !self.context.claims.are_complete() && now < schedule::plus(self.context.started_at, ALL_LISTED_WITHIN) {
             // An object of a namespace that is not listed yet may have the older claim.
-            return Ok(overtaken());
+            return Ok(again_soon());
         }
         if self.live.asked != self.seen {
             // An answer to a write of the status has shown that the watch is behind.
-            return Ok(overtaken());
+            return Ok(again_soon());
         }
         let sent_at = Timestamp::now();
         let (status, ended) = before_the_next(&self.prior, observed, history, change, sent_at);
@@ -396,7 +357,7 @@ impl Pass<'_> {
         let mut written = match self.write(Some(desired), Verdict::Sending { observed, change, sent_at }, None).await {
             Ok(written) => written,
             // The manifest was changed, the object deleted, or another operator is at work on it: what was decided no longer counts.
-            Err(ReportError::Conflict) => return Ok(overtaken()),
+            Err(ReportError::Conflict) => return Ok(again_soon()),
             Err(error) => return Err(error),
         };
         written.notices.splice(..0, ended);
@@ -669,10 +630,10 @@ fn told_of(status: &ProvisionedThroughputStatus, reason: Reason) -> bool {
     find(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.reason == reason.as_str())
 }
 
-/// The result of a pass in the middle of which somebody changed the object. The watch brings the new one; the pause is for the case that it
-/// has brought it already.
-fn overtaken() -> (Reason, Action) {
-    (Reason::Updating, Action::requeue(AFTER_A_CONFLICT))
+/// The result of a pass that is not carried through, because somebody changed the object in the middle of it or not all objects are known
+/// yet. The watch brings what is new; the pause is for the case that it has brought it already.
+fn again_soon() -> (Reason, Action) {
+    (Reason::Updating, Action::requeue(AGAIN_SOON))
 }
 
 fn desired(

@@ -8,7 +8,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt as _,
     api::{Patch, PatchParams, PostParams},
     core::DeserializeGuard,
 };
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     conditions::truncated,
-    crd::{ANNOTATIONS, GROUP, ProvisionedThroughput, ProvisionedThroughputStatus},
+    crd::{ANNOTATIONS, FINALIZER, GROUP, ProvisionedThroughput, ProvisionedThroughputStatus},
     outcome::{Notice, Severity},
 };
 
@@ -39,6 +39,24 @@ pub struct Subject {
     pub name: String,
     /// Its uid.
     pub uid: String,
+}
+
+impl Subject {
+    /// The subject that an object is.
+    #[must_use]
+    pub fn of(object: &Watched) -> Self {
+        Self {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether an object is being deleted and has not to see to its throughput before: somebody else's finalizer keeps it for now.
+#[must_use]
+pub fn is_leaving(object: &Watched) -> bool {
+    object.meta().deletion_timestamp.is_some() && !object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
 /// What an object is after a write.

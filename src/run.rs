@@ -12,15 +12,15 @@ use std::{
 use anyhow::Context as _;
 use futures::{FutureExt as _, future};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client};
+use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    backoff::{Backoff, random},
+    backoff::random,
     bedrock::{Bedrock, Looks, metered::Metered, sdk::Sdk},
     claims::Claims,
     cli::Run,
+    cluster,
     controller::{self, Shutdown, Wakes},
     desired::Defaults,
     export::Exporter,
@@ -30,12 +30,9 @@ use crate::{
     observe::Sources,
     plan::Permits,
     reconcile::{Context, tell_the_rest},
-    report::{ReportError, Reporter, within},
+    report::Reporter,
     serve::{self, Health},
 };
-
-/// The pauses while it cannot be found out which cluster this is.
-const CLUSTER_UNKNOWN: Backoff = Backoff { first: Duration::from_millis(500), cap: Duration::from_secs(10) };
 
 /// Runs the operator until SIGTERM or SIGINT; then the calls that are out are waited for, and their results told.
 ///
@@ -73,10 +70,14 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"), region = region.as_ref().map(Region::as_str), http_addr = %http_addr,
         ?watch_namespaces, interval = ?default_interval, concurrency, allow_create, allow_delete, "starting"
     );
+    // Probes and metrics are served from before Kubernetes answers until the last pass is done.
+    let (stop_serving, serving_ends) = futures::channel::oneshot::channel::<()>();
+    let serving_ends = serving_ends.map(drop).boxed().shared();
+    let served = tokio::spawn(serve::serve(listener, Arc::clone(&health), Arc::clone(&metrics), serving_ends));
     let cluster = match cluster_name {
         Some(name) => Some(name),
         None => tokio::select! {
-            cluster = cluster_uid(&client) => cluster,
+            cluster = cluster::uid_in_the_end(&client) => cluster,
             () = shutdown.clone() => None,
         },
     };
@@ -94,14 +95,10 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         exporter: Exporter::new(client.clone()),
         memories: Memories::default(),
         claims: Claims::default(),
-        metrics: Arc::clone(&metrics),
+        metrics,
     });
-    // Probes and metrics are served until the last pass is done.
-    let (stop_serving, serving_ends) = futures::channel::oneshot::channel::<()>();
-    let served =
-        tokio::spawn(serve::serve(listener, Arc::clone(&health), metrics, serving_ends.map(drop).boxed().shared()));
     let namespaces = namespaces(&watch_namespaces);
-    context.claims.expect(namespaces.iter().copied());
+    context.claims.watch(namespaces.iter().copied());
     let wakes = Wakes::default();
     let controllers = namespaces.iter().map(|namespace| {
         controller::run(
@@ -123,30 +120,6 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     }
     tracing::info!("ended");
     Ok(())
-}
-
-/// The uid of the namespace `kube-system`, which lives as long as the cluster. `None`, which is told where it matters, if it may not be read.
-async fn cluster_uid(client: &Client) -> Option<String> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    let mut failures = 0;
-    loop {
-        match within(api.get_metadata("kube-system")).await {
-            Ok(namespace) => return namespace.metadata.uid,
-            Err(ReportError::Kube(kube::Error::Api(status))) if status.code == 403 => {
-                tracing::warn!(
-                    "the namespace kube-system may not be read, so it is not known which cluster this is: objects with managementPolicy: Full \
-                     need --cluster-name"
-                );
-                return None;
-            }
-            Err(error) => {
-                let pause = CLUSTER_UNKNOWN.pause(failures, None);
-                tracing::warn!(%error, retry_in = ?pause, "the namespace kube-system could not be read");
-                failures += 1;
-                tokio::time::sleep(pause).await;
-            }
-        }
-    }
 }
 
 /// Each namespace once; `None`, for all of them, where none is named.

@@ -1,6 +1,8 @@
 //! What is done at AWS for an object that is being deleted.
 
-use super::{Pending, Plan, Situation, ambiguous, busy, gate, held_by_another, lagging, refuse, settling, unsettled};
+use super::{
+    Pending, Plan, RETAINED, Situation, ambiguous, busy, gate, held_by_another, lagging, refuse, settling, unsettled,
+};
 use crate::{
     calls::{Call, Change},
     conditions::{Reason, whole_seconds},
@@ -14,7 +16,7 @@ pub(super) fn going(situation: &Situation<'_>) -> Plan {
     let Situation { desired, observed, .. } = situation;
     let let_go = |message: String| Plan::LetGo { message, is_deleted: false };
     if !desired.deletes() {
-        return let_go("the throughput stays as it is at AWS, and AWS goes on billing it".to_owned());
+        return let_go(RETAINED.to_owned());
     }
     // A Create that is out may still bring a throughput, which would then belong to nobody.
     let buying = situation.history.open(PlanAction::Create).filter(|last| unsettled(situation, last));

@@ -3,7 +3,6 @@
 use std::{collections::HashMap, io::Write as _, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
-use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, Resource as _, ResourceExt as _, api::ListParams, core::DeserializeGuard};
 
 use super::{
@@ -15,7 +14,7 @@ use super::{
 };
 use crate::{
     bedrock::{Looks, sdk::Sdk},
-    cli,
+    cli, cluster,
     crd::ProvisionedThroughput,
     desired::Defaults,
     identifiers::Region,
@@ -62,7 +61,9 @@ async fn report(flags: cli::Plan, looks: Arc<dyn Looks>, region: Option<Region>)
     let namespace = namespace.as_deref();
     let cluster = if live || filename.is_empty() { Some(Cluster::read(namespace).await?) } else { None };
     let cluster_uid = match &cluster {
-        Some(cluster) if cluster_name.is_none() => cluster.uid().await?,
+        Some(cluster) if cluster_name.is_none() => {
+            cluster::uid(&cluster.client).await.context("reading the namespace kube-system")?
+        }
         Some(_) | None => None,
     };
     let settings = Settings {
@@ -156,15 +157,5 @@ impl Cluster {
         };
         objects.sort_by_cached_key(key);
         Ok(Self { client, objects })
-    }
-
-    /// The uid of the namespace kube-system. `None`, which is told where it matters, if it may not be read.
-    async fn uid(&self) -> anyhow::Result<Option<String>> {
-        let api: Api<Namespace> = Api::all(self.client.clone());
-        match within(api.get_metadata("kube-system")).await {
-            Ok(namespace) => Ok(namespace.metadata.uid),
-            Err(ReportError::Kube(kube::Error::Api(status))) if status.code == 403 => Ok(None),
-            Err(error) => Err(error).context("reading the namespace kube-system"),
-        }
     }
 }

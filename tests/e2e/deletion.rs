@@ -234,6 +234,17 @@ fn without_the_flag_nothing_is_deleted_and_either_way_out_works() {
     );
 }
 
+/// The end is told also where something failed on the way.
+#[test]
+fn a_deletion_that_was_throttled_is_told_at_its_end() {
+    let (env, arn) = bought();
+    env.aws.fault_times(Delete, FaultKind::code("ThrottlingException"), 2);
+    env.cluster.delete("buyer");
+    env.wait_until_gone("buyer");
+    assert!(!env.aws.has(&arn));
+    assert_eq!(env.cluster.event_reasons("buyer").last().map(String::as_str), Some("Deleted"));
+}
+
 #[test]
 fn what_is_already_gone_at_aws_is_deleted() {
     let (env, arn) = bought();

@@ -85,6 +85,15 @@ fn renames(aws: &Aws) -> Vec<String> {
     aws.update_requests().iter().map(name).collect()
 }
 
+fn wait_until_both_look_again(aws: &Aws) {
+    let looks = aws.looks();
+    let more = wait_until(PATIENCE, "both look again", || {
+        anyhow::ensure!(aws.looks() >= looks + 4, "they have not");
+        Ok(())
+    });
+    more.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
 #[test]
 fn a_throughput_is_handed_over_between_clusters_in_both_directions() {
     let aws = Aws::start();
@@ -118,16 +127,7 @@ fn a_throughput_is_handed_over_between_clusters_in_both_directions() {
     assert_eq!(aws.owner(ARN), Some(b.owner()));
 
     // Nobody takes it back, and nothing was bought or deleted on the way.
-    let looks = aws.looks();
-    let more =
-        wait_until(
-            PATIENCE,
-            "both look again",
-            || {
-                if aws.looks() >= looks + 4 { Ok(()) } else { bail!("they have not") }
-            },
-        );
-    more.unwrap_or_else(|error| panic!("{error:#}"));
+    wait_until_both_look_again(&aws);
     assert_eq!(renames(&aws), ["from-a", "from-b", "from-a", "from-b"], "{}", b.story(&aws));
     assert_eq!(aws.calls_of(Operation::CreateProvisionedModelThroughput), 0);
     assert_eq!(aws.calls_of(Operation::DeleteProvisionedModelThroughput), 0);
@@ -178,16 +178,8 @@ fn of_two_clusters_that_come_at_once_one_gets_it_and_the_other_leaves_it() {
     let (owner, name) = who.unwrap_or_else(|error| panic!("{error:#}\n{}\n{}", a.story(&aws), b.story(&aws)));
     assert_eq!((aws.owner(ARN), aws.throughput(ARN).name.as_str()), (Some(owner.owner()), name));
     // And so it stays.
-    let (looks, calls) = (aws.looks(), aws.changing_calls());
-    let more =
-        wait_until(
-            PATIENCE,
-            "both look again",
-            || {
-                if aws.looks() >= looks + 4 { Ok(()) } else { bail!("they have not") }
-            },
-        );
-    more.unwrap_or_else(|error| panic!("{error:#}"));
+    let calls = aws.changing_calls();
+    wait_until_both_look_again(&aws);
     assert_eq!(aws.changing_calls(), calls, "{}\n{}", a.story(&aws), b.story(&aws));
 }
 
@@ -303,6 +295,26 @@ fn of_two_full_objects_for_one_arn_the_older_owns_it_and_the_younger_follows() {
     env.wait_until_ready("younger");
     assert_eq!(env.aws.owner(ARN), Some(format!("test/{}/younger", env.cluster.name)));
     assert_eq!(renames(&env.aws), ["older", "younger"], "{}", env.story("younger"));
+}
+
+/// By age it is the older's, by its tags the younger's: the two must not wait for each other for ever.
+#[test]
+fn an_older_object_that_only_looked_takes_it_from_the_younger_when_it_is_to_own() {
+    let env = Environment::with_flags(Aws::start(), &["--cluster-name", "test"]);
+    env.cluster.apply(&manifest("older", json!({"managementPolicy": "Observe", "provisionedModelId": ARN})));
+    let older = env.wait_until_ready("older");
+    env.wait_until("older", "a second has passed since the older object was made", || {
+        let made = older.0.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
+        made.is_some_and(|made| jiff::Timestamp::now().as_second() > made)
+    });
+    env.cluster.apply(&manifest("younger", full("younger")));
+    env.wait_until_ready("younger");
+    env.cluster.apply(&manifest("older", full("older")));
+    env.wait_for("older", "owns it", |object| object.is_ready() && object.status("/provisionedModelName") == "older");
+    let younger = env.wait_until_stalled("younger", "AlreadyManaged");
+    assert!(younger.message().contains(&format!("{}/older", env.cluster.name)), "{}", younger.message());
+    assert_eq!(env.aws.owner(ARN), Some(format!("test/{}/older", env.cluster.name)));
+    assert_eq!(renames(&env.aws), ["younger", "older"], "{}", env.story("older"));
 }
 
 #[test]

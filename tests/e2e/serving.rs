@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::json;
-use xtask::{control_plane::Options, wait::wait_until};
+use serde_json::{Value, json};
+use xtask::{control_plane::Options, ports::free_port, wait::wait_until};
 
 use crate::support::{
     aws::{ARN, Aws, Operation},
-    control_plane::Plane,
+    control_plane::{Plane, plane},
     environment::{Environment, Namespace, PATIENCE, settings},
     object::manifest,
     operator::Operator,
@@ -38,6 +38,24 @@ fn without_the_crd_it_is_alive_and_not_ready_and_says_why_until_it_is_installed(
     cluster.apply(&manifest("summarizer", spec));
     let env = Environment { settings: settings(&plane, &cluster, &aws, &[]), aws, cluster, operator };
     env.wait_until_ready("summarizer");
+}
+
+/// A restart would not bring the API server back.
+#[test]
+fn without_an_api_server_it_is_alive_and_not_ready() {
+    let (cluster, aws) = (Namespace::new(), Aws::start());
+    let mut settings = settings(plane(), &cluster, &aws, &[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let kubeconfig = std::fs::read_to_string(&settings.kubeconfig).expect("the kubeconfig");
+    let mut kubeconfig: Value = serde_json::from_str(&kubeconfig).expect("a kubeconfig in JSON");
+    kubeconfig["clusters"][0]["cluster"]["server"] =
+        json!(format!("https://127.0.0.1:{}", free_port().expect("a free port")));
+    settings.kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&settings.kubeconfig, kubeconfig.to_string()).expect("a kubeconfig");
+    let operator = Operator::start(&settings);
+    assert_eq!(operator.get("/livez").expect("/livez"), "ok\n");
+    let (ready, says) = operator.readyz();
+    assert!(!ready, "{says}");
 }
 
 #[test]

@@ -27,8 +27,9 @@ use bedrock_throughput_operator::{
     bedrock::{Bedrock, Looks, sdk::Sdk},
     claims::Claims,
     conditions::Reason,
-    crd::{APPROVE, FINALIZER, ProvisionedThroughput, ProvisionedThroughputStatus, WaitingFor},
-    desired::{Defaults, Desired},
+    controller::register,
+    crd::{APPROVE, ProvisionedThroughput, WaitingFor},
+    desired::Defaults,
     export::Exporter,
     identifiers::Region,
     memory::Memories,
@@ -36,12 +37,12 @@ use bedrock_throughput_operator::{
     observe::Sources,
     plan::Permits,
     preview::{self, Candidate, Effect, Known, Settings, Step, UNKNOWN_UID, admission::Admission, aws_cli},
-    reconcile::{Context, claimant, reconcile},
+    reconcile::{Context, reconcile},
     report::{Reporter, Subject, Watched},
 };
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use kube::{Resource as _, ResourceExt as _, core::DeserializeGuard};
+use kube::{Resource as _, core::DeserializeGuard};
 use serde_json::{Value, json};
 
 use kubernetes::Kubernetes;
@@ -306,15 +307,9 @@ impl World {
     async fn pass_over_all(&self, context: &Arc<Context>) -> Vec<Option<Made>> {
         let watched = self.watched();
         for object in &watched {
-            let subject = subject(object);
+            let subject = Subject::of(object);
             context.memories.open(&subject.uid);
-            context.claims.enter(&subject.namespace, &subject.name, &subject.uid);
-            let typed = object.0.as_ref().expect("it fits the API");
-            let stays =
-                typed.metadata.deletion_timestamp.is_none() || typed.finalizers().iter().any(|has| has == FINALIZER);
-            let none = ProvisionedThroughputStatus::default();
-            let desired = Desired::parse(typed, typed.status.as_ref().unwrap_or(&none), &context.defaults).ok();
-            context.claims.claim(&claimant(object, &subject), desired.as_ref().filter(|_| stays));
+            register(&context.claims, object, &subject, &context.defaults);
         }
         context.claims.listed(None);
         let mut made = Vec::new();
@@ -376,14 +371,6 @@ impl World {
             assert_eq!(self.admission.admit(&mut object, None), []);
         }
         preview::preview(Arc::clone(&self.sdk) as Arc<dyn Looks>, &candidates, &[], &settings).await
-    }
-}
-
-fn subject(object: &Watched) -> Subject {
-    Subject {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        uid: object.uid().unwrap_or_default(),
     }
 }
 
