@@ -1,19 +1,26 @@
 //! What a pass over an object came to, told: status, events and when to look again. Pure.
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+mod calls;
+mod faults;
+mod throughput;
 
+use jiff::Timestamp;
+
+pub use self::calls::{before_the_next, with_accepted};
+use self::{
+    calls::{forget_tags, last_update, pending, put_on, record, send},
+    faults::{hint, reason_of, tried_before},
+    throughput::show,
+};
 use crate::{
-    bedrock::{Fault, FaultKind},
+    bedrock::Fault,
     calls::{Call, Change},
-    conditions::{
-        Class, ConditionStatus, ConditionType, Reason, Wanted, find, is_true, merge, next_whole_second, whole_seconds,
-    },
-    crd::{ChangeCause, ExportedTo, LastUpdate, ManagementPolicy, PlanStatus, ProvisionedThroughputStatus, WaitingFor},
+    conditions::{Class, ConditionStatus, ConditionType, Reason, Wanted, find, is_true, merge, next_whole_second},
+    crd::{ChangeCause, ExportedTo, ManagementPolicy, PlanStatus, ProvisionedThroughputStatus, WaitingFor},
     desired::{Desired, InvalidSpec},
-    history::{Answer, History, LastCall},
-    identifiers::{ModelKind, ProvisionedModelArn},
-    observed::{ModelHealth, Observed, Sighting, Throughput, ThroughputStatus},
+    history::{History, LastCall},
+    identifiers::ProvisionedModelArn,
+    observed::{ModelHealth, Observed, Throughput, ThroughputStatus},
     owner::Owner,
     plan::{Pending, Plan},
     warnings,
@@ -283,76 +290,6 @@ fn stale_approval(status: &mut ProvisionedThroughputStatus, desired: &Desired, v
     })
 }
 
-/// The status with what has become of the open call, which the next one is about to take the place of, and the event for its end.
-#[must_use]
-pub fn before_the_next(
-    status: &ProvisionedThroughputStatus,
-    observed: &Observed,
-    history: &History,
-    next: &Change,
-    now: Timestamp,
-) -> (ProvisionedThroughputStatus, Option<Notice>) {
-    let mut status = status.clone();
-    let plan = Plan::Act(next.clone());
-    let look = Look { observed, plan: &plan, history, export: &Export::default(), now };
-    let ended = record(&mut status, &look);
-    (status, ended)
-}
-
-/// The status with a call that AWS accepted, where there is no time left to look what came of it.
-#[must_use]
-pub fn with_accepted(status: &ProvisionedThroughputStatus, call: &LastCall) -> ProvisionedThroughputStatus {
-    ProvisionedThroughputStatus { plan: None, last_update: Some(last_update(call, None)), ..status.clone() }
-}
-
-/// What is kept of a call that AWS took.
-fn last_update(call: &LastCall, served_time: Option<Time>) -> LastUpdate {
-    let LastCall { sent_at, over_at, generation, call, from, cause, answer } = call;
-    let request_id = match answer {
-        Answer::Accepted { request_id } => request_id.clone(),
-        Answer::Missing => None,
-    };
-    let (action, cause, from, to) = (call.action(), *cause, from.clone(), call.request());
-    LastUpdate {
-        action,
-        time: next_whole_second(*sent_at),
-        answer_time: Some(next_whole_second(*over_at)),
-        request_id,
-        generation: *generation,
-        cause,
-        from,
-        to,
-        served_time,
-        failure_message: None,
-    }
-}
-
-/// Writes down that a call is sent, and what follows from that whatever comes of it.
-fn send(status: &mut ProvisionedThroughputStatus, desired: Option<&Desired>, change: &Change, sent_at: Timestamp) {
-    let sent = pending(&Pending { change: change.clone(), waiting_for: WaitingFor::Answer, hash: None });
-    status.plan = Some(PlanStatus { sent_at: Some(next_whole_second(sent_at)), ..sent });
-    if let Some(approved) = desired.and_then(|desired| desired.approved.as_ref()) {
-        status.last_handled_approval = Some(approved.clone());
-    }
-}
-
-/// Whether `prior` tells of a fault of this very call.
-fn tried_before(prior: &ProvisionedThroughputStatus, generation: Option<i64>, change: &Change) -> bool {
-    let reason = find(&prior.conditions, ConditionType::Ready).map_or("", |ready| ready.reason.as_str());
-    let faulted = Reason::ALL.iter().filter(|reason| tells_of_a_fault(**reason)).any(|fault| fault.as_str() == reason);
-    faulted
-        && prior.observed_generation == generation
-        && prior.plan.as_ref().is_some_and(|plan| {
-            (plan.action, &plan.request) == (change.call.action(), &change.call.request())
-                && matches!(plan.waiting_for, WaitingFor::Retry | WaitingFor::Change | WaitingFor::Answer)
-        })
-}
-
-/// Whether a reason is that of a fault of a call.
-fn tells_of_a_fault(reason: Reason) -> bool {
-    reason == Reason::ModelNotFound || FaultKind::ALL.iter().any(|kind| kind.reason() == reason)
-}
-
 struct Told {
     state: State,
     message: String,
@@ -521,43 +458,6 @@ fn at_work(call: &Call) -> Reason {
     }
 }
 
-/// The reason for the fault of a call: what a purchase names that AWS does not have is the model.
-fn reason_of(call: &Call, fault: &Fault) -> Reason {
-    match (call, &fault.kind) {
-        (Call::Create(_), FaultKind::NotFound) => Reason::ModelNotFound,
-        (Call::Create(_) | Call::Update(_) | Call::Tag(_) | Call::Delete, _) => fault.reason(),
-    }
-}
-
-/// What the fault of a call does not say by itself. The codes of the quotas are those of AWS Service Quotas, service `bedrock`.
-fn hint(call: &Call, fault: &Fault) -> String {
-    match (call, &fault.kind) {
-        (Call::Create(create), FaultKind::QuotaExceeded) => {
-            let without_commitment = match create.model.kind() {
-                ModelKind::Foundation => {
-                    "\"Model units no-commitment Provisioned Throughputs across base models\" (L-FE44174A)"
-                }
-                ModelKind::Custom => {
-                    "\"Model units no-commitment Provisioned Throughputs across custom models\" (L-BE77399C)"
-                }
-            };
-            let per_model = "\"Model units per provisioned model\" of the model";
-            match create.commitment {
-                None => {
-                    format!(". The quotas are {without_commitment} and {per_model}; both are 0 until AWS raises them")
-                }
-                Some(_) => format!(". The quota is {per_model}; it is 0 until AWS raises it"),
-            }
-        }
-        (Call::Create(create), FaultKind::NotFound | FaultKind::Refused) => format!(
-            ". Not every model can be provisioned, and base models only under an id with a context length, such as amazon.nova-lite-v1:0:24k (user \
-             guide, \"Supported models for Provisioned Throughput\"). If the name {} is taken by what is left of a failed purchase, delete that first",
-            create.name
-        ),
-        (Call::Create(_) | Call::Update(_) | Call::Tag(_) | Call::Delete, _) => String::new(),
-    }
-}
-
 struct Look<'a> {
     observed: &'a Observed,
     plan: &'a Plan,
@@ -647,155 +547,6 @@ fn good(observed: &Observed) -> String {
             throughput.name, throughput.model_arn
         )
     })
-}
-
-/// Copies what AWS has into the status.
-fn show(status: &mut ProvisionedThroughputStatus, observed: &Observed) {
-    let Sighting::Found(throughput) = &observed.throughput else {
-        // What is no longer there must not look as if it were; the ARN stays, it is the identity.
-        let ProvisionedThroughputStatus {
-            observed_generation: _,
-            last_handled_reconcile_at: _,
-            provisioned_model_arn: _,
-            provisioned_model_name: _,
-            status: word,
-            model_arn,
-            desired_model_arn,
-            foundation_model_arn: _,
-            model_units,
-            desired_model_units,
-            commitment_duration: _,
-            commitment_expiration_time: _,
-            creation_time: _,
-            last_modified_time: _,
-            failure_message,
-            managed_tag_keys: _,
-            exported_to: _,
-            last_handled_approval: _,
-            last_handled_take_over: _,
-            commitment_notice: _,
-            plan: _,
-            last_update: _,
-            conditions: _,
-        } = status;
-        (*word, *model_arn, *desired_model_arn, *failure_message) = (None, None, None, None);
-        (*model_units, *desired_model_units) = (None, None);
-        return;
-    };
-    let Throughput {
-        arn,
-        name,
-        status: word,
-        model_arn,
-        desired_model_arn,
-        foundation_model_arn,
-        model_units,
-        desired_model_units,
-        commitment_duration,
-        commitment_expiration_time,
-        creation_time,
-        last_modified_time,
-        failure_message,
-    } = throughput;
-    let time = |time: &Timestamp| whole_seconds(*time);
-    status.provisioned_model_arn = Some(arn.to_string());
-    status.provisioned_model_name = Some(name.to_string());
-    status.status = Some(word.to_string());
-    status.model_arn = Some(model_arn.to_string());
-    status.desired_model_arn = Some(desired_model_arn.to_string());
-    status.foundation_model_arn = Some(foundation_model_arn.to_string());
-    status.model_units = Some(*model_units);
-    status.desired_model_units = Some(*desired_model_units);
-    status.commitment_duration.clone_from(commitment_duration);
-    status.commitment_expiration_time = commitment_expiration_time.as_ref().map(time);
-    status.creation_time = Some(time(creation_time));
-    status.last_modified_time = Some(time(last_modified_time));
-    status.failure_message.clone_from(failure_message);
-}
-
-/// Moves the open call from `plan` to `lastUpdate` once it is known that AWS took it. Returns the event for the end of the change, if it
-/// is served now.
-fn record(status: &mut ProvisionedThroughputStatus, look: &Look<'_>) -> Option<Notice> {
-    let Look { observed, plan, history, export: _, now } = look;
-    let Some(last) = &history.last_call else {
-        status.plan = None;
-        return None;
-    };
-    let LastCall { sent_at: _, over_at: _, generation: _, call, from, cause, answer } = last;
-    let came_to_nothing = match plan {
-        Plan::Refuse { reason, .. } => {
-            matches!(reason, Reason::UpdateFailed | Reason::CreateFailed | Reason::DeleteFailed)
-        }
-        Plan::Nothing
-        | Plan::Wait { .. }
-        | Plan::Settle { .. }
-        | Plan::Leave { .. }
-        | Plan::Act(_)
-        | Plan::LetGo { .. } => false,
-    };
-    let shown = observed.shows(call);
-    if *answer == Answer::Missing && !shown && !came_to_nothing {
-        if **plan == Plan::Nothing {
-            // It did not take, and is not wanted any more.
-            status.plan = None;
-        }
-        return None;
-    }
-    let served = observed.serves(call);
-    status.plan = None;
-    let had = status.last_update.take().filter(|had| had.action == call.action() && had.to == call.request());
-    let told = had.and_then(|had| had.failure_message);
-    let why = || observed.found().and_then(|found| found.failure_message.clone()).unwrap_or_default();
-    status.last_update = Some(LastUpdate {
-        failure_message: if came_to_nothing { Some(why()) } else { told.filter(|_| !served) },
-        ..last_update(last, served.then(|| whole_seconds(*now)))
-    });
-    put_on(status, call);
-    let reason = match (call, cause) {
-        (Call::Create(_), _) => "Created",
-        (Call::Delete, _) => "Deleted",
-        (Call::Update(_) | Call::Tag(_), ChangeCause::Manifest) => "Updated",
-        (Call::Update(_) | Call::Tag(_), ChangeCause::Drift) => "DriftRepaired",
-    };
-    let before = if from.is_empty() { String::new() } else { format!(" (before: {from})") };
-    served.then(|| Notice {
-        severity: Severity::Normal,
-        reason,
-        note: format!("AWS serves the change: {call}{before}"),
-        ends: Some(*cause),
-    })
-}
-
-/// Notes the tags that a call has put on.
-fn put_on(status: &mut ProvisionedThroughputStatus, call: &Call) {
-    match call {
-        Call::Create(create) => status.managed_tag_keys.extend(create.tags.keys().cloned()),
-        Call::Tag(tag) => status.managed_tag_keys.extend(tag.set.keys().cloned()),
-        Call::Update(_) | Call::Delete => {}
-    }
-}
-
-/// Forgets the tags that are neither there nor wanted: one of that key that somebody puts on later is theirs.
-fn forget_tags(status: &mut ProvisionedThroughputStatus, desired: &Desired, observed: &Observed) {
-    let Some(tags) = &observed.tags else { return };
-    let wanted = desired.wanted_tags();
-    status.managed_tag_keys.retain(|key| tags.contains_key(key) || wanted.contains_key(key));
-}
-
-fn pending(pending: &Pending) -> PlanStatus {
-    let Pending { change, waiting_for, hash } = pending;
-    let Change { call, arn: _, from, cause, message, consequence } = change;
-    PlanStatus {
-        action: call.action(),
-        request: call.request(),
-        message: message.clone(),
-        consequence: Some(consequence.clone()),
-        waiting_for: *waiting_for,
-        hash: hash.clone(),
-        cause: *cause,
-        from: from.clone(),
-        sent_at: None,
-    }
 }
 
 /// One event for each change of what the conditions say.

@@ -6,7 +6,10 @@ use super::*;
 use crate::{
     bedrock::{FaultKind, Operation},
     calls::Update,
-    crd::CallRequest,
+    conditions::whole_seconds,
+    crd::{CallRequest, LastUpdate},
+    history::Answer,
+    observed::Sighting,
     plan::tests::{SERVED, at, decide, desired, look, name, throughput, update::Case},
 };
 
