@@ -6,25 +6,21 @@
     reason = "as in tests: what is measured is made here, and a panic is the report that it does not fit any more"
 )]
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
+use std::{hint::black_box, time::Duration};
 
 use bedrock_throughput_operator::{
-    bedrock::{Fault, Looks, inventory::Inventory},
+    bedrock::inventory::Snapshot,
     conditions::{ConditionStatus, ConditionType, Reason, Wanted, merge},
     crd::{ProvisionedThroughput, ProvisionedThroughputStatus},
     desired::{Defaults, Desired},
     history::History,
-    identifiers::{ModelArn, ProvisionedModelArn, ProvisionedModelId, ProvisionedModelName, Region},
-    observed::{
-        CustomModel, CustomModelSummary, FoundationModel, ModelHealth, Observed, Sighting, Throughput,
-        ThroughputStatus, WantedModel,
-    },
+    identifiers::{ModelArn, ProvisionedModelArn, ProvisionedModelName},
+    observed::{ModelHealth, Observed, Sighting, Throughput, ThroughputStatus, WantedModel},
     outcome::{Export, Outcome, Verdict, outcome},
     plan::{Permits, Plan, Situation, plan},
     report::Watched,
 };
 use divan::{AllocProfiler, Bencher};
-use futures::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -182,61 +178,13 @@ fn merge_conditions(bencher: Bencher<'_, '_>) {
 #[divan::bench(args = FLEETS)]
 fn inventory_of_a_look(bencher: Bencher<'_, '_>, throughputs: usize) {
     let listed: Vec<Throughput> = (0..throughputs).map(throughput).collect();
-    let region = region();
-    let fresh = || Inventory::new(Arc::new(Given(listed.clone())));
-    bencher.with_inputs(fresh).bench_values(|inventory| {
-        inventory.look(&region, Timestamp::UNIX_EPOCH).now_or_never().expect("no pause before the first look")
-    });
+    bencher.with_inputs(|| listed.clone()).bench_values(|listed| Snapshot::new(now(), black_box(listed)));
 }
 
 /// A search in a look that is new enough, as each object makes it.
 #[divan::bench(args = FLEETS)]
 fn inventory_search(bencher: Bencher<'_, '_>, throughputs: usize) {
-    let (region, inventory) = (region(), Inventory::new(Arc::new(Given((0..throughputs).map(throughput).collect()))));
+    let snapshot = Snapshot::new(now(), (0..throughputs).map(throughput).collect());
     let wanted = ProvisionedModelArn::from_aws(arn(throughputs / 2));
-    let look = || inventory.look(&region, Timestamp::UNIX_EPOCH).now_or_never().expect("no pause").expect("a look");
-    drop(look());
-    bencher.bench(|| look().by_arn(black_box(&wanted)));
-}
-
-fn region() -> Region {
-    Region::parse("us-east-1").expect("a region")
-}
-
-/// An AWS that has these throughputs, and answers at once.
-#[derive(Debug)]
-struct Given(Vec<Throughput>);
-
-impl Looks for Given {
-    fn list_throughputs<'a>(&'a self, _: &'a Region) -> BoxFuture<'a, Result<Vec<Throughput>, Fault>> {
-        async { Ok(self.0.clone()) }.boxed()
-    }
-
-    fn get_throughput<'a>(
-        &'a self,
-        _: &'a Region,
-        _: &'a ProvisionedModelId,
-    ) -> BoxFuture<'a, Result<Option<Throughput>, Fault>> {
-        unimplemented!("an inventory lists")
-    }
-
-    fn list_tags<'a>(
-        &'a self,
-        _: &'a Region,
-        _: &'a ProvisionedModelArn,
-    ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, Fault>> {
-        unimplemented!("an inventory lists throughputs")
-    }
-
-    fn get_custom_model<'a>(&'a self, _: &'a Region, _: &'a str) -> BoxFuture<'a, Result<Option<CustomModel>, Fault>> {
-        unimplemented!("an inventory lists throughputs")
-    }
-
-    fn list_custom_models<'a>(&'a self, _: &'a Region) -> BoxFuture<'a, Result<Vec<CustomModelSummary>, Fault>> {
-        unimplemented!("an inventory lists throughputs")
-    }
-
-    fn list_foundation_models<'a>(&'a self, _: &'a Region) -> BoxFuture<'a, Result<Vec<FoundationModel>, Fault>> {
-        unimplemented!("an inventory lists throughputs")
-    }
+    bencher.bench(|| black_box(&snapshot).by_arn(black_box(&wanted)));
 }

@@ -47,20 +47,7 @@ pub async fn act(bedrock: &dyn Bedrock, region: &Region, change: &Change) -> Res
 
 /// There is nothing that a new throughput could be in conflict with but one of the same name, which stays: it is no use to try again.
 fn name_is_taken(fault: Fault) -> Fault {
-    match fault.kind {
-        FaultKind::Conflict => Fault { kind: FaultKind::Refused, ..fault },
-        FaultKind::AccessDenied
-        | FaultKind::NotFound
-        | FaultKind::Refused
-        | FaultKind::QuotaExceeded
-        | FaultKind::Throttled
-        | FaultKind::Internal
-        | FaultKind::Timeout
-        | FaultKind::Connection
-        | FaultKind::InvalidResponse
-        | FaultKind::CredentialsMissing
-        | FaultKind::CredentialsRejected => fault,
-    }
+    if fault.kind == FaultKind::Conflict { Fault { kind: FaultKind::Refused, ..fault } } else { fault }
 }
 
 /// A plan always names the throughput that exists; one that does not is not carried out.

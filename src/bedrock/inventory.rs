@@ -61,7 +61,9 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(looked_at: Timestamp, listed: Vec<Throughput>) -> Self {
+    /// What a List that was begun at `looked_at` found.
+    #[must_use]
+    pub fn new(looked_at: Timestamp, listed: Vec<Throughput>) -> Self {
         let mut names: HashMap<_, Vec<_>> = HashMap::with_capacity(listed.len());
         let mut throughputs = HashMap::with_capacity(listed.len());
         for throughput in listed {

@@ -30,6 +30,21 @@ impl Object {
         self.requested = Some(format!("at {}", self.second));
     }
 
+    /// What is done after a request, and, where it takes one, the approval of what came of that.
+    fn asked_for(&mut self, observed: &Observed, approval: Approval) -> Option<Change> {
+        self.request();
+        let change = self.pass(observed);
+        if approval == Approval::Automatic {
+            return change;
+        }
+        for _ in 0..2 {
+            assert_eq!(self.reason(), "ApprovalRequired", "a look later it still waits");
+            assert_eq!(self.pass(observed), None);
+        }
+        self.approve();
+        self.pass(observed)
+    }
+
     fn approve(&mut self) {
         self.manifest.approved = self.status.plan.as_ref().and_then(|plan| plan.hash.clone());
         assert!(self.manifest.approved.is_some(), "{:?}", self.status);
@@ -205,15 +220,7 @@ fn a_failed_deletion_that_waits_for_approval_is_made_when_it_is_approved() {
         let observed = its_own(throughput(SERVED));
         assert_eq!(object.pass(&observed), None);
         assert_eq!(object.reason(), "DeleteFailed");
-        object.request();
-        let mut change = object.pass(&observed);
-        if approval == Approval::Manual {
-            assert_eq!(object.reason(), "ApprovalRequired");
-            assert_eq!(object.pass(&observed), None);
-            assert_eq!(object.reason(), "ApprovalRequired", "a look later it still waits");
-            object.approve();
-            change = object.pass(&observed);
-        }
+        let change = object.asked_for(&observed, approval);
         assert_eq!(change.map(|change| change.call), Some(Call::Delete), "{}", object.reason());
     }
 }
@@ -228,15 +235,7 @@ fn a_failed_update_that_waits_for_approval_is_made_when_it_is_approved() {
         let observed = Observed { model: WantedModel::Arn(sibling.clone()), ..look(0, Sighting::Found(failed())) };
         assert_eq!(object.pass(&observed), None);
         assert_eq!(object.reason(), "UpdateFailed");
-        object.request();
-        let mut change = object.pass(&observed);
-        if approval == Approval::Manual {
-            assert_eq!(object.reason(), "ApprovalRequired");
-            assert_eq!(object.pass(&observed), None);
-            assert_eq!(object.reason(), "ApprovalRequired", "a look later it still waits");
-            object.approve();
-            change = object.pass(&observed);
-        }
+        let change = object.asked_for(&observed, approval);
         assert_eq!(change.map(|change| change.call), Some(update.clone()), "{}", object.reason());
     }
 }
