@@ -325,8 +325,9 @@ impl World {
     /// moment later, might else look on two sides of it.
     async fn let_calls_settle(&self) {
         let time = |object: &Value, pointer: &str| object.pointer(pointer)?.as_str()?.parse::<Timestamp>().ok();
-        let times =
-            |object: Value| ["/status/plan/sentAt", "/status/lastUpdate/answerTime"].map(|pointer| time(&object, pointer));
+        let times = |object: Value| {
+            ["/status/plan/sentAt", "/status/lastUpdate/answerTime"].map(|pointer| time(&object, pointer))
+        };
         let last = self.kubernetes.all().into_iter().flat_map(times).flatten().max();
         while last.is_some_and(|last| Timestamp::now() <= last) {
             tokio::time::sleep(Duration::from_millis(20)).await;
