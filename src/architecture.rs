@@ -8,9 +8,10 @@ use std::{
 
 /// The pure stations: they take the clock as an argument and know no client, no SDK and no runtime. A folder of the same name belongs to
 /// its station.
-const PURE: [(&str, &[&str]); 13] = [
+const PURE: [(&str, &[&str]); 14] = [
     ("schedule", &[]),
     ("identifiers", &[]),
+    ("budget", &["identifiers", "schedule"]),
     ("conditions", &[]),
     ("owner", &[]),
     ("crd", &["identifiers"]),
@@ -24,6 +25,7 @@ const PURE: [(&str, &[&str]); 13] = [
         "outcome",
         &[
             "bedrock",
+            "budget",
             "calls",
             "conditions",
             "crd",
@@ -33,6 +35,7 @@ const PURE: [(&str, &[&str]); 13] = [
             "observed",
             "owner",
             "plan",
+            "schedule",
             "warnings",
         ],
     ),

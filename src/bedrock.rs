@@ -8,6 +8,7 @@ use std::{
 use futures::future::BoxFuture;
 
 use crate::{
+    budget::Kind,
     calls::{Create, Update},
     conditions::Reason,
     identifiers::{ProvisionedModelArn, ProvisionedModelId, Region},
@@ -139,6 +140,42 @@ operations! {
     GetCustomModel,
     ListCustomModels,
     ListFoundationModels,
+}
+
+impl Operation {
+    /// Whether it looks or changes something.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::ListProvisionedModelThroughputs
+            | Self::GetProvisionedModelThroughput
+            | Self::ListTagsForResource
+            | Self::GetCustomModel
+            | Self::ListCustomModels
+            | Self::ListFoundationModels => Kind::Read,
+            Self::CreateProvisionedModelThroughput
+            | Self::UpdateProvisionedModelThroughput
+            | Self::DeleteProvisionedModelThroughput
+            | Self::TagResource
+            | Self::UntagResource => Kind::Change,
+        }
+    }
+
+    /// Whether it is made once for all objects of a region.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        match self {
+            Self::ListProvisionedModelThroughputs | Self::ListCustomModels | Self::ListFoundationModels => true,
+            Self::GetProvisionedModelThroughput
+            | Self::ListTagsForResource
+            | Self::GetCustomModel
+            | Self::CreateProvisionedModelThroughput
+            | Self::UpdateProvisionedModelThroughput
+            | Self::DeleteProvisionedModelThroughput
+            | Self::TagResource
+            | Self::UntagResource => false,
+        }
+    }
 }
 
 /// The kinds of fault, by what the world should do about them.

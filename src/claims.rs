@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -44,8 +44,8 @@ pub struct Claims(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    claimants: HashMap<Throughput, BTreeSet<Claimant>>,
-    claims: HashMap<String, (Claimant, Vec<Throughput>)>,
+    claimants: HashMap<Throughput, BTreeSet<Arc<Claimant>>>,
+    claims: HashMap<String, (Arc<Claimant>, Vec<Throughput>)>,
     /// The objects there are, by namespace and name, each with its uid.
     present: HashMap<(String, String), String>,
     /// The namespaces that are watched; `None`: all namespaces.
@@ -126,7 +126,7 @@ impl Claims {
                 state.present.remove(&key);
             }
             let waited = state.waiting.remove(&key).unwrap_or_default();
-            (state.claims.get(uid).map(|(claimant, _)| claimant.clone()), waited)
+            (state.claims.get(uid).map(|(claimant, _)| Arc::clone(claimant)), waited)
         };
         claimant.map(|claimant| self.set(&claimant, Vec::new())).into_iter().flatten().chain(waited).collect()
     }
@@ -142,14 +142,16 @@ impl Claims {
         let oldest = |key| state.claimants.get(&key).and_then(BTreeSet::first);
         // An older object of that name that is not bound yet will be.
         let by_name = oldest(Throughput::Name(desired.region.clone(), found.name.clone()));
-        oldest(bound).into_iter().chain(by_name).min().filter(|first| **first < *claimant).cloned()
+        let first = oldest(bound).into_iter().chain(by_name).min();
+        first.filter(|first| ***first < *claimant).map(|first| Claimant::clone(first))
     }
 
     /// The older object that has bought, or is about to buy, a throughput of the same name, if there is one.
     fn rival_by_name(&self, claimant: &Claimant, desired: &Desired) -> Option<Claimant> {
         let wanted = purchase(desired)?;
         let state = self.state();
-        state.claimants.get(&wanted).and_then(BTreeSet::first).filter(|first| **first < *claimant).cloned()
+        let first = state.claimants.get(&wanted).and_then(BTreeSet::first);
+        first.filter(|first| ***first < *claimant).map(|first| Claimant::clone(first))
     }
 
     /// Whether an object of this cluster manages no throughput any more: it is not there, or it claims nothing. What is not watched is not
@@ -166,7 +168,7 @@ impl Claims {
         let state = self.state();
         let uid = state.present.get(&(owner.namespace.clone(), owner.name.clone()));
         uid.and_then(|uid| state.claims.get(uid))
-            .is_some_and(|(holder, claimed)| claimant < holder && claimed.contains(&Throughput::Arn(arn.clone())))
+            .is_some_and(|(holder, claimed)| claimant < &**holder && claimed.contains(&Throughput::Arn(arn.clone())))
     }
 
     /// Takes down that an object waits for another of this cluster to go.
@@ -184,23 +186,27 @@ impl Claims {
     fn set(&self, claimant: &Claimant, claimed: Vec<Throughput>) -> Vec<Claimant> {
         let mut state = self.state();
         let State { claimants, claims, .. } = &mut *state;
-        let had = claims.remove(&claimant.uid).map(|(_, had)| had).unwrap_or_default();
+        let (known, had) = match claims.remove(&claimant.uid) {
+            Some((known, had)) if *known == *claimant => (known, had),
+            Some((_, had)) => (Arc::new(claimant.clone()), had),
+            None => (Arc::new(claimant.clone()), Vec::new()),
+        };
         let mut next = Vec::new();
         for given_up in had.iter().filter(|had| !claimed.contains(had)) {
             if let Some(others) = claimants.get_mut(given_up) {
-                let was_first = others.first() == Some(claimant);
+                let was_first = others.first().is_some_and(|first| **first == *claimant);
                 others.remove(claimant);
-                next.extend(others.first().filter(|_| was_first).cloned());
+                next.extend(others.first().filter(|_| was_first).map(|first| Claimant::clone(first)));
                 if others.is_empty() {
                     claimants.remove(given_up);
                 }
             }
         }
         for claimed in &claimed {
-            claimants.entry(claimed.clone()).or_default().insert(claimant.clone());
+            claimants.entry(claimed.clone()).or_default().insert(Arc::clone(&known));
         }
         if !claimed.is_empty() {
-            claims.insert(claimant.uid.clone(), (claimant.clone(), claimed));
+            claims.insert(claimant.uid.clone(), (known, claimed));
         }
         next
     }

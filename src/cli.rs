@@ -62,6 +62,14 @@ pub struct Run {
     #[arg(long, env = "BTO_READ_LAG", default_value = "15s", value_parser = duration, value_name = "DURATION")]
     pub read_lag: Duration,
 
+    /// The most calls a second and region that look at AWS, from 0.1; if not given, as many as AWS takes
+    #[arg(long, env = "BTO_AWS_READ_LIMIT", value_parser = calls_a_second, value_name = "NUMBER")]
+    pub aws_read_limit: Option<f64>,
+
+    /// The most calls a second and region that change something at AWS, from 0.1; if not given, as many as AWS takes
+    #[arg(long, env = "BTO_AWS_CHANGE_LIMIT", value_parser = calls_a_second, value_name = "NUMBER")]
+    pub aws_change_limit: Option<f64>,
+
     /// Let objects with managementPolicy: Full buy throughput, which costs money at once and may not be cancelled
     #[arg(long, env = "BTO_ALLOW_CREATE")]
     pub allow_create: bool,
@@ -136,6 +144,11 @@ fn cluster_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn calls_a_second(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.1..=10_000.0).contains(number));
+    number.ok_or_else(|| "write a number of calls a second from 0.1 to 10000, such as 5 or 0.5".to_owned())
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     parsed.ok_or_else(|| "write it in hours, minutes and seconds, such as 5m, 1h30m or 90s".to_owned())
@@ -178,9 +191,14 @@ mod tests {
     fn durations_are_bounded() {
         let parse = |arguments: &[&str]| Cli::try_parse_from([&["operator", "run"], arguments].concat());
         assert!(parse(&["--default-interval", "90s", "--read-lag", "0s"]).is_ok());
-        for bad in
-            [["--default-interval", "5s"], ["--aws-timeout", "0s"], ["--read-lag", "-1s"], ["--concurrency", "0"]]
-        {
+        for bad in [
+            ["--default-interval", "5s"],
+            ["--aws-timeout", "0s"],
+            ["--read-lag", "-1s"],
+            ["--concurrency", "0"],
+            ["--aws-change-limit", "0"],
+            ["--aws-read-limit", "nan"],
+        ] {
             assert!(parse(&bad).is_err(), "{bad:?}");
         }
     }

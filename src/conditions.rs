@@ -73,7 +73,7 @@ pub enum Class {
     Settled,
     /// AWS is at work; the operator looks again until it is done.
     Waiting,
-    /// A person's approval or a date is waited for. Looked at once an interval.
+    /// A person's approval, a date or a turn is waited for. Looked at once an interval.
     Held,
     /// A passing fault; tried again by itself with growing pauses.
     Retrying,
@@ -140,6 +140,8 @@ reasons! {
     ApprovalRequired => Held,
     /// The object is being deleted, and AWS does not let the throughput go before the end of its commitment.
     CommitmentRunning => Held,
+    /// Calls to AWS are paced, because it refused some or `--aws-change-limit` or `--aws-read-limit` is set: the object waits for its turn.
+    RateLimited => Held,
     /// AWS refused the call because the throughput was busy.
     Conflict => Retrying,
     /// AWS refused the call because there were too many.

@@ -45,7 +45,8 @@ impl Wakes {
         receiver
     }
 
-    fn send(&self, namespace: &str, name: &str) {
+    /// Makes an object due at once.
+    pub fn send(&self, namespace: &str, name: &str) {
         for (watched, sender) in self.wakers().iter() {
             if watched.as_deref().is_none_or(|watched| watched == namespace) {
                 // The receiver lives as long as its controller; after that nobody waits any more.
@@ -206,7 +207,7 @@ impl Register {
 
     fn enter(&mut self, object: &Watched) {
         let subject = Subject::of(object);
-        self.context.memories.open(&subject.uid);
+        self.context.memories.open(&subject.uid, object.meta().resource_version.as_deref().unwrap_or_default());
         let waited = register(&self.context.claims, object, &subject, &self.context.defaults);
         self.known.insert(subject);
         self.wake(waited);
@@ -215,6 +216,7 @@ impl Register {
     fn remove(&mut self, subject: &Subject) {
         self.known.remove(subject);
         self.context.memories.forget(&subject.uid);
+        self.context.turns.forget(subject);
         self.context.metrics.forget(&subject.namespace, &subject.name);
         let waited = self.context.claims.release(&subject.namespace, &subject.name, &subject.uid);
         self.wake(waited);

@@ -83,13 +83,13 @@ impl History {
         let stalled = find(&status.conditions, ConditionType::Stalled);
         let stalled_with = |reason: Reason| stalled.is_some_and(|stalled| stalled.reason == reason.as_str());
         let is_current = status.observed_generation == generation;
-        let plan = status.plan.as_ref();
+        let plan = status.plan.as_deref();
         Self {
             last_call: plan
                 .and_then(|plan| unanswered(plan, status.observed_generation))
-                .or_else(|| status.last_update.as_ref().and_then(accepted)),
+                .or_else(|| status.last_update.as_deref().and_then(accepted)),
             accepted_at: status.last_update.as_ref().map(|update| update.time.0),
-            answered_at: status.last_update.as_ref().map(answered_at),
+            answered_at: status.last_update.as_deref().map(answered_at),
             synced: synced && is_current,
             failed: stalled_with(Reason::UpdateFailed)
                 && stalled.is_some_and(|stalled| stalled.observed_generation == generation),
@@ -101,7 +101,7 @@ impl History {
             retrying: plan
                 .filter(|plan| is_current && plan.sent_at.is_none())
                 .filter(|plan| match plan.waiting_for {
-                    WaitingFor::Retry => true,
+                    WaitingFor::Retry | WaitingFor::RateLimit => true,
                     // A plan that is shown for somebody to ask for it is another matter.
                     WaitingFor::Approval => stalled.is_none(),
                     // Refused for something that is put right outside of the manifest.

@@ -135,6 +135,12 @@ impl Sources {
         Ok((looked_at, found, tags))
     }
 
+    /// Whether the object takes calls of its own, beside those that it shares with all others.
+    #[must_use]
+    pub fn takes_own_calls(desired: &Desired, history: &History) -> bool {
+        searched(desired, history).is_some() || tags_matter(desired, history)
+    }
+
     /// Forgets the tags of a throughput, because they were changed.
     pub fn forget_tags(&self, region: &Region, arn: &ProvisionedModelArn) {
         self.tags.forget(region, arn);

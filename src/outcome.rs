@@ -4,6 +4,8 @@ mod calls;
 mod faults;
 mod throughput;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 pub use self::calls::{before_the_next, with_accepted};
@@ -14,6 +16,7 @@ use self::{
 };
 use crate::{
     bedrock::Fault,
+    budget::Place,
     calls::{Call, Change},
     conditions::{Class, ConditionStatus, ConditionType, Reason, Wanted, find, is_true, merge, next_whole_second},
     crd::{ChangeCause, ExportedTo, ManagementPolicy, PlanStatus, ProvisionedThroughputStatus, WaitingFor},
@@ -23,8 +26,12 @@ use crate::{
     observed::{ModelHealth, Observed, Throughput, ThroughputStatus},
     owner::Owner,
     plan::{Pending, Plan},
+    schedule::plus,
     warnings,
 };
+
+/// How long after the time that was told for its turn an object that still waits is told another.
+const LATE: Duration = Duration::from_secs(30);
 
 /// What became of the ConfigMap for applications.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,6 +68,15 @@ pub enum Verdict<'a> {
         history: &'a History,
         /// What became of the export.
         export: &'a Export,
+    },
+    /// Calls to AWS are paced, and others come first.
+    Queued {
+        /// What AWS has, and the call, unless it is a look that is waited for.
+        due: Option<(&'a Observed, &'a Change)>,
+        /// How many come before.
+        place: Place,
+        /// About when its turn comes.
+        turn_at: Timestamp,
     },
     /// A call is about to be sent. Written before it is, so that a restart knows of it.
     Sending {
@@ -102,6 +118,7 @@ impl<'a> Verdict<'a> {
             | Self::Sending { observed, .. }
             | Self::Bought { observed, .. }
             | Self::CallFailed { observed, .. } => Some(observed),
+            Self::Queued { due, .. } => due.map(|(observed, _)| observed),
             Self::Invalid(_) | Self::Rival { .. } | Self::Suspended | Self::FinalizerFailed(_) | Self::Blind(_) => None,
         }
     }
@@ -116,6 +133,7 @@ impl<'a> Verdict<'a> {
             | Self::Suspended
             | Self::FinalizerFailed(_)
             | Self::Seen { .. }
+            | Self::Queued { .. }
             | Self::Sending { .. }
             | Self::Bought { .. } => None,
         }
@@ -185,7 +203,10 @@ pub fn outcome(
     let mut status = prior.clone();
     status.observed_generation = generation;
     // A request to look is not answered by not having been able to, nor by a look that shows nothing yet.
-    let looked = !matches!(verdict, Verdict::Blind(_) | Verdict::Seen { plan: Plan::Settle { .. }, .. });
+    let looked = !matches!(
+        verdict,
+        Verdict::Blind(_) | Verdict::Queued { .. } | Verdict::Seen { plan: Plan::Settle { .. }, .. }
+    );
     if let Some(requested) = desired.filter(|_| looked).and_then(|desired| desired.requested.clone()) {
         status.last_handled_reconcile_at = Some(requested);
     }
@@ -239,6 +260,8 @@ pub fn outcome(
     }
     let news = match verdict {
         Verdict::Sending { .. } => Some(news(headline, &message)),
+        // A large change would be a flood of events that tell of the same.
+        Verdict::Queued { .. } => None,
         Verdict::Invalid(_)
         | Verdict::Rival { .. }
         | Verdict::Suspended
@@ -415,6 +438,20 @@ fn tell(
         Verdict::Seen { observed, plan, history, export } => {
             seen(status, desired, &Look { observed, plan, history, export, now })
         }
+        Verdict::Queued { due, place, turn_at } => {
+            if let Some((observed, change)) = due {
+                show(status, observed);
+                let waiting = Pending { change: change.clone(), waiting_for: WaitingFor::RateLimit, hash: None };
+                status.plan = Some(pending(&waiting));
+            }
+            let state = match due {
+                Some(_) => State::Bad { reason: Reason::RateLimited, synced: ConditionStatus::False },
+                None => State::Blind(Reason::RateLimited),
+            };
+            let message = queued(due.map(|(_, change)| change), place, turn_at);
+            let until = plus(turn_at, LATE);
+            Told { until: Some(until), ..Told::new(state, message, wake_for(Reason::RateLimited)) }
+        }
         Verdict::Sending { observed, change, sent_at } => {
             show(status, observed);
             send(status, desired, change, sent_at);
@@ -441,12 +478,26 @@ fn tell(
                 Class::Settled | Class::Waiting | Class::Held | Class::Retrying => WaitingFor::Retry,
             };
             let sent_at = fault.may_have_been_carried_out().then(|| next_whole_second(sent_at));
-            let tried = pending(&Pending { change: change.clone(), waiting_for, hash: None });
-            status.plan = Some(PlanStatus { sent_at, ..tried });
+            let mut tried = pending(&Pending { change: change.clone(), waiting_for, hash: None });
+            tried.sent_at = sent_at;
+            status.plan = Some(tried);
             let hint = hint(&change.call, fault);
             Told::bad(reason, format!("{}{hint} (it was to {})", fault.sentence(), change.message))
         }
     }
+}
+
+/// What an object that waits for its turn says.
+fn queued(change: Option<&Change>, place: Place, turn_at: Timestamp) -> String {
+    let Place { ahead, about: _, rate, is_paced } = place;
+    let what = change.map_or_else(|| "look at AWS".to_owned(), |change| change.message.clone());
+    let why = if is_paced {
+        format!("calls are paced to what AWS takes, about {rate:.1} a second")
+    } else {
+        format!("AWS answers about {rate:.0} calls a second")
+    };
+    let time = next_whole_second(turn_at).0;
+    format!("waits for its turn to {what}: {why}, {ahead} come before it, and its turn is at about {time}")
 }
 
 /// The reason that stands for a call that is out.
@@ -533,11 +584,12 @@ fn settling(history: &History) -> Reason {
 }
 
 /// What comes after AWS is done does not come by itself under `Observe`.
-fn under_policy(desired: Option<&Desired>, plan: PlanStatus) -> PlanStatus {
+fn under_policy(desired: Option<&Desired>, mut plan: Box<PlanStatus>) -> Box<PlanStatus> {
     match desired.map(|desired| desired.policy) {
-        Some(ManagementPolicy::Observe) => PlanStatus { waiting_for: WaitingFor::ManagementPolicy, ..plan },
-        Some(ManagementPolicy::Update | ManagementPolicy::Full) | None => plan,
+        Some(ManagementPolicy::Observe) => plan.waiting_for = WaitingFor::ManagementPolicy,
+        Some(ManagementPolicy::Update | ManagementPolicy::Full) | None => {}
     }
+    plan
 }
 
 fn good(observed: &Observed) -> String {

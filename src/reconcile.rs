@@ -17,6 +17,7 @@ use crate::{
     act::{self, Done},
     backoff::{Backoff, random},
     bedrock::Bedrock,
+    budget::{Kind, Place},
     calls::{Call, Change},
     claims::{Claimant, Claims, left_to},
     conditions::{ConditionType, Reason, find, truncated},
@@ -32,6 +33,7 @@ use crate::{
     plan::{Permits, Plan, RETAINED, Situation, plan, with_ownership},
     report::{Asked, Live, ReportError, Reporter, Subject, Watched},
     schedule::{self, Due},
+    turns::Turns,
 };
 
 /// The pauses after a fault in a row of faults. The cap bounds how long the end of an outage goes unnoticed by an object.
@@ -43,6 +45,12 @@ const AGAIN_SOON: Duration = Duration::from_millis(500);
 /// How long after the start the lists of all watched namespaces are waited for, before anything is changed at AWS. One that cannot be listed
 /// is told by `/readyz`, and does not hold up the others for ever.
 const ALL_LISTED_WITHIN: Duration = Duration::from_mins(1);
+
+/// From which expected wait on an object says that it waits for its turn: while calls are paced, and while AWS takes as many as come.
+const TELL_FROM: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
+
+/// How old the look may be from which an object acts that waited for its turn.
+const LOOK_OF_A_TURN: Duration = Duration::from_secs(30);
 
 /// The longest text of the API server that is passed on, in bytes.
 const DETAIL_MAX: usize = 512;
@@ -74,6 +82,8 @@ pub struct Context {
     pub memories: Memories,
     /// Which object manages which throughput.
     pub claims: Claims,
+    /// Whose turn it is to call AWS.
+    pub turns: Arc<Turns>,
     /// What is measured.
     pub metrics: Arc<Metrics>,
 }
@@ -98,8 +108,12 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
     }
     let prior = prior.unwrap_or_default();
     let seen = watched.asked;
-    let mut pass = Pass { context: &context, subject: &subject, memory: &mut memory, generation, seen, live, prior };
+    let mut pass =
+        Pass { context: &context, subject: &subject, memory: &mut memory, generation, seen, live, prior, waits: false };
     let result = pass.run(&object).await;
+    if !pass.waits {
+        context.turns.forget(&subject);
+    }
     context.memories.keep(&subject.uid, memory.clone());
     let took = begun.elapsed();
     match result {
@@ -181,6 +195,8 @@ struct Pass<'a> {
     live: Live,
     /// The newest status that is known.
     prior: ProvisionedThroughputStatus,
+    /// Its turn is waited for.
+    waits: bool,
 }
 
 impl Pass<'_> {
@@ -206,6 +222,15 @@ impl Pass<'_> {
         let begun = Timestamp::now();
         let history = self.history();
         let mut demand = self.demand(&desired, &history);
+        let turns = &self.context.turns;
+        let _turn = if Sources::takes_own_calls(&desired, &history) {
+            match turns.take(&desired.region, Kind::Read, self.subject) {
+                Ok(turn) => Some(turn),
+                Err(place) => return self.wait_for_a_turn(&desired, None, place).await,
+            }
+        } else {
+            None
+        };
         let (observed, plan) = loop {
             let look = self.context.sources.observe(&desired, &history, demand, self.context.read_lag).await;
             let observed = match look {
@@ -286,7 +311,7 @@ impl Pass<'_> {
         let only_at = self.live.resource_version.clone();
         match self.context.reporter.set_finalizers(self.subject, &finalizers, &only_at).await {
             Ok(live) => {
-                self.memory.written = Some((live.clone(), self.prior.clone()));
+                self.memory.written = Some(Box::new((live.clone(), self.prior.clone())));
                 self.live = live;
                 Ok(None)
             }
@@ -351,6 +376,12 @@ impl Pass<'_> {
             // An answer to a write of the status has shown that the watch is behind.
             return Ok(again_soon());
         }
+        let turns = &self.context.turns;
+        let _turn = match turns.take(&desired.region, Kind::Change, self.subject) {
+            Ok(turn) => turn,
+            Err(place) => return self.wait_for_a_turn(desired, Some((observed, history, change)), place).await,
+        };
+        self.memory.turn_at = None;
         let sent_at = Timestamp::now();
         let (status, ended) = before_the_next(&self.prior, observed, history, change, sent_at);
         self.prior = status;
@@ -391,7 +422,7 @@ impl Pass<'_> {
                     cause: change.cause,
                     answer: Answer::Accepted { request_id: accepted.request_id },
                 };
-                self.memory.accepted = Some(Untold { call: call.clone(), subject: self.subject.clone() });
+                self.memory.accepted = Some(Box::new(Untold { call: call.clone(), subject: self.subject.clone() }));
                 match &change.call {
                     Call::Create(_) => {
                         let verdict = Verdict::Bought { observed, call: &call, arn: bought.as_ref() };
@@ -408,6 +439,42 @@ impl Pass<'_> {
                 self.tell(Some(desired), verdict, fault.retry_after).await
             }
         }
+    }
+
+    /// Leaves it to others to go first. It is told where that takes long.
+    async fn wait_for_a_turn(
+        &mut self,
+        desired: &Desired,
+        due: Option<(&Observed, &History, &Change)>,
+        place: Place,
+    ) -> Result<(Reason, Action), ReportError> {
+        self.waits = true;
+        let now = Timestamp::now();
+        let turn_at = schedule::plus(now, place.about);
+        let [paced, open] = TELL_FROM;
+        let is_long = place.about >= if place.is_paced { paced } else { open };
+        let is_told = told_of(&self.prior, Reason::RateLimited)
+            && self.prior.observed_generation == self.generation
+            && self.memory.turn_at.is_some_and(|told| now < told);
+        // An interval that is over for what was as it should be is nothing to tell of.
+        let is_news = due.is_some() || self.prior.observed_generation != self.generation;
+        let (status, ended) = match due {
+            Some((observed, history, change)) => before_the_next(&self.prior, observed, history, change, now),
+            None => (self.prior.clone(), None),
+        };
+        // A call whose answer is missing must not be forgotten for it.
+        let is_open = status.plan.as_ref().is_some_and(|plan| plan.sent_at.is_some());
+        if !is_long || is_told || !is_news || is_open {
+            let pause = place.about.clamp(AFTER_A_FAULT.first, AFTER_A_FAULT.cap).max(paced);
+            return Ok((Reason::RateLimited, Action::requeue(pause.saturating_mul(2))));
+        }
+        self.prior = status;
+        self.memory.turn_at = Some(turn_at);
+        let due = due.map(|(observed, _, change)| (observed, change));
+        let mut written = self.write(Some(desired), Verdict::Queued { due, place, turn_at }, None).await?;
+        written.notices.splice(..0, ended);
+        publish(self.context, self.subject, written.notices).await;
+        Ok((written.headline, written.action))
     }
 
     /// What was done before: what the status says, or what this process knows more than it.
@@ -435,10 +502,11 @@ impl Pass<'_> {
                 .take()
                 .filter(|noticed| noticed.generation == self.generation && noticed.asked == asked);
             let at = same.map_or(now, |noticed| noticed.at);
-            self.memory.noticed = Some(Noticed { generation: self.generation, asked, at });
+            self.memory.noticed = Some(Box::new(Noticed { generation: self.generation, asked, at }));
             at
         });
-        let due = self.memory.next_look.filter(|next| *next <= now);
+        let turn = self.memory.turn_at.map(|_| schedule::minus(now, LOOK_OF_A_TURN));
+        let due = self.memory.next_look.filter(|next| *next <= now).max(turn);
         let not_before = match (noticed, due) {
             (Some(noticed), due) => due.map_or(noticed, |due| due.max(noticed)),
             (None, Some(due)) => due,
@@ -491,7 +559,7 @@ impl Pass<'_> {
                 _ => reporter.write(self.subject, &status, only_at).await?,
             };
             self.context.metrics.wrote_status();
-            self.memory.written = Some((live.clone(), status.clone()));
+            self.memory.written = Some(Box::new((live.clone(), status.clone())));
             self.live = live;
             if status.plan.as_ref().is_none_or(|plan| plan.sent_at.is_none()) {
                 self.memory.accepted = None;
@@ -599,6 +667,7 @@ fn decision(verdict: Verdict<'_>) -> &'static str {
     match verdict {
         Verdict::Invalid(_) | Verdict::Rival { .. } => "refuse",
         Verdict::Suspended => "suspended",
+        Verdict::Queued { .. } => "wait",
         Verdict::FinalizerFailed(_) => "failed",
         Verdict::Blind(_) => "blind",
         Verdict::Sending { change, .. } => action(change),

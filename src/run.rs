@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     backoff::random,
     bedrock::{Bedrock, Looks, metered::Metered, sdk::Sdk},
+    budget::Limits,
     claims::Claims,
     cli::Run,
     cluster,
@@ -32,6 +33,7 @@ use crate::{
     reconcile::{Context, tell_the_rest},
     report::Reporter,
     serve::{self, Health},
+    turns::Turns,
 };
 
 /// Runs the operator until SIGTERM or SIGINT; then the calls that are out are waited for, and their results told.
@@ -46,6 +48,8 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         http_addr,
         aws_timeout,
         read_lag,
+        aws_read_limit,
+        aws_change_limit,
         allow_create,
         allow_delete,
         cluster_name,
@@ -81,7 +85,8 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
             () = shutdown.clone() => None,
         },
     };
-    let bedrock: Arc<dyn Bedrock> = Arc::new(Metered::new(sdk, Arc::clone(&metrics)));
+    let turns = Arc::new(Turns::new(Limits { read: aws_read_limit, change: aws_change_limit }));
+    let bedrock: Arc<dyn Bedrock> = Arc::new(Metered::new(sdk, Arc::clone(&turns), Arc::clone(&metrics)));
     let context = Arc::new(Context {
         defaults: Defaults { region, interval: default_interval, cluster },
         read_lag,
@@ -95,6 +100,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         exporter: Exporter::new(client.clone()),
         memories: Memories::default(),
         claims: Claims::default(),
+        turns: Arc::clone(&turns),
         metrics,
     });
     let namespaces = namespaces(&watch_namespaces);
@@ -111,7 +117,10 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
             shutdown.clone(),
         )
     });
-    future::join_all(controllers).await;
+    tokio::select! {
+        _ = future::join_all(controllers) => {}
+        () = turns.hand_out(&wakes) => {}
+    }
     tell_the_rest(&context).await;
     drop(stop_serving);
     served.await.context("joining the server of /livez, /readyz and /metrics")??;

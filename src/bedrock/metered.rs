@@ -1,4 +1,4 @@
-//! Calls to AWS, measured.
+//! Calls to AWS, sent at the pace that the budget allows, and measured.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,19 +16,21 @@ use crate::{
     identifiers::{ProvisionedModelArn, ProvisionedModelId, Region},
     metrics::Metrics,
     observed::{CustomModel, CustomModelSummary, FoundationModel, Throughput},
+    turns::Turns,
 };
 
-/// Counts and times the calls of another [`Bedrock`].
+/// Paces, counts and times the calls of another [`Bedrock`]. The time that a call waits for the budget is not part of it.
 #[derive(Debug)]
 pub struct Metered<B> {
     inner: B,
+    turns: Arc<Turns>,
     metrics: Arc<Metrics>,
 }
 
 impl<B: Looks> Metered<B> {
-    /// Measures the calls of `inner`.
-    pub fn new(inner: B, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics }
+    /// Paces and measures the calls of `inner`.
+    pub fn new(inner: B, turns: Arc<Turns>, metrics: Arc<Metrics>) -> Self {
+        Self { inner, turns, metrics }
     }
 
     async fn measure<T>(
@@ -37,9 +39,11 @@ impl<B: Looks> Metered<B> {
         operation: Operation,
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
+        let sent_at = self.turns.send(region, operation.kind(), operation.is_list()).await;
         let begun = Instant::now();
         let answer = call.await;
         let took = begun.elapsed();
+        self.turns.ended(region, operation.kind(), sent_at, answer.as_ref().err());
         let seconds = took.as_secs_f64();
         let fault = answer.as_ref().err();
         self.metrics.called(region, operation, fault, took);

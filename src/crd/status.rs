@@ -98,11 +98,11 @@ pub struct ProvisionedThroughputStatus {
 
     /// The call that is due, and why it has not been made or answered yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<PlanStatus>,
+    pub plan: Option<Box<PlanStatus>>,
 
     /// The last change that this object made at AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_update: Option<LastUpdate>,
+    pub last_update: Option<Box<LastUpdate>>,
 
     /// `Ready`, `Synced`, and, only while they hold, `Reconciling`, `Stalled` and `ModelAtRisk`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -202,6 +202,8 @@ pub enum WaitingFor {
     Commitment,
     /// The next try, after a passing fault.
     Retry,
+    /// Its turn, because calls to AWS are paced.
+    RateLimit,
     /// A person who sets the annotation `bedrock-throughput.dev/approve` to `hash`.
     Approval,
     /// Somebody who changes the manifest, AWS or IAM.

@@ -37,14 +37,14 @@ pub fn with_accepted(status: &ProvisionedThroughputStatus, call: &LastCall) -> P
 }
 
 /// What is kept of a call that AWS took.
-pub(super) fn last_update(call: &LastCall, served_time: Option<Time>) -> LastUpdate {
+pub(super) fn last_update(call: &LastCall, served_time: Option<Time>) -> Box<LastUpdate> {
     let LastCall { sent_at, over_at, generation, call, from, cause, answer } = call;
     let request_id = match answer {
         Answer::Accepted { request_id } => request_id.clone(),
         Answer::Missing => None,
     };
     let (action, cause, from, to) = (call.action(), *cause, from.clone(), call.request());
-    LastUpdate {
+    Box::new(LastUpdate {
         action,
         time: next_whole_second(*sent_at),
         answer_time: Some(next_whole_second(*over_at)),
@@ -55,7 +55,7 @@ pub(super) fn last_update(call: &LastCall, served_time: Option<Time>) -> LastUpd
         to,
         served_time,
         failure_message: None,
-    }
+    })
 }
 
 /// Writes down that a call is sent, and what follows from that whatever comes of it.
@@ -65,8 +65,9 @@ pub(super) fn send(
     change: &Change,
     sent_at: Timestamp,
 ) {
-    let sent = pending(&Pending { change: change.clone(), waiting_for: WaitingFor::Answer, hash: None });
-    status.plan = Some(PlanStatus { sent_at: Some(next_whole_second(sent_at)), ..sent });
+    let mut sent = pending(&Pending { change: change.clone(), waiting_for: WaitingFor::Answer, hash: None });
+    sent.sent_at = Some(next_whole_second(sent_at));
+    status.plan = Some(sent);
     if let Some(approved) = desired.and_then(|desired| desired.approved.as_ref()) {
         status.last_handled_approval = Some(approved.clone());
     }
@@ -105,10 +106,9 @@ pub(super) fn record(status: &mut ProvisionedThroughputStatus, look: &Look<'_>) 
     let had = status.last_update.take().filter(|had| had.action == call.action() && had.to == call.request());
     let told = had.and_then(|had| had.failure_message);
     let why = || observed.found().and_then(|found| found.failure_message.clone()).unwrap_or_default();
-    status.last_update = Some(LastUpdate {
-        failure_message: if came_to_nothing { Some(why()) } else { told.filter(|_| !served) },
-        ..last_update(last, served.then(|| whole_seconds(*now)))
-    });
+    let mut update = last_update(last, served.then(|| whole_seconds(*now)));
+    update.failure_message = if came_to_nothing { Some(why()) } else { told.filter(|_| !served) };
+    status.last_update = Some(update);
     put_on(status, call);
     let reason = match (call, cause) {
         (Call::Create(_), _) => "Created",
@@ -141,10 +141,10 @@ pub(super) fn forget_tags(status: &mut ProvisionedThroughputStatus, desired: &De
     status.managed_tag_keys.retain(|key| tags.contains_key(key) || wanted.contains_key(key));
 }
 
-pub(super) fn pending(pending: &Pending) -> PlanStatus {
+pub(super) fn pending(pending: &Pending) -> Box<PlanStatus> {
     let Pending { change, waiting_for, hash } = pending;
     let Change { call, arn: _, from, cause, message, consequence } = change;
-    PlanStatus {
+    Box::new(PlanStatus {
         action: call.action(),
         request: call.request(),
         message: message.clone(),
@@ -154,5 +154,5 @@ pub(super) fn pending(pending: &Pending) -> PlanStatus {
         cause: *cause,
         from: from.clone(),
         sent_at: None,
-    }
+    })
 }

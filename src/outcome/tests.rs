@@ -7,7 +7,7 @@ use crate::{
     bedrock::{FaultKind, Operation},
     calls::Update,
     conditions::whole_seconds,
-    crd::{CallRequest, LastUpdate},
+    crd::CallRequest,
     history::Answer,
     observed::Sighting,
     plan::tests::{SERVED, at, decide, desired, look, name, throughput, update::Case},

@@ -171,6 +171,19 @@ fn ways(reason: Reason) -> Vec<Way> {
         Reason::Deleting => money::deleting(),
         Reason::ApprovalRequired => money::approval_required(),
         Reason::CommitmentRunning => money::commitment_running(),
+        Reason::RateLimited => vec![way("it is waited for", |reason| {
+            let aws = Aws::start();
+            aws.add_throughput(LATE, "another", SUMMARIZER_V1);
+            let env = Environment::with_flags(aws, &["--aws-change-limit", "0.1"]);
+            env.cluster.apply(&manifest(
+                "another",
+                json!({"provisionedModelId": LATE, "provisionedModelName": "renamed-too"}),
+            ));
+            env.wait_until_ready("another");
+            env.adopt(json!({"provisionedModelName": "renamed"}));
+            env.comes_to(reason);
+            env.becomes_ready();
+        })],
         Reason::Conflict => vec![fault(Update, FaultKind::code("ConflictException"))],
         Reason::Throttled => vec![fault(List, FaultKind::code("ThrottlingException"))],
         Reason::AwsUnavailable => vec![fault(List, FaultKind::code("InternalServerException"))],

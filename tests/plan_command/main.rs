@@ -25,6 +25,7 @@ use aws_sdk_bedrock::config::{Credentials, Region as SdkRegion};
 use bedrock_simulator::{Call, Fault, FaultKind, Operation, Server, settings::Seconds};
 use bedrock_throughput_operator::{
     bedrock::{Bedrock, Looks, sdk::Sdk},
+    budget::Limits,
     claims::Claims,
     conditions::Reason,
     controller::register,
@@ -39,6 +40,7 @@ use bedrock_throughput_operator::{
     preview::{self, Candidate, Effect, Known, Settings, Step, UNKNOWN_UID, admission::Admission, aws_cli},
     reconcile::{Context, reconcile},
     report::{Reporter, Subject, Watched},
+    turns::Turns,
 };
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -299,6 +301,7 @@ impl World {
             exporter: Exporter::new(client),
             memories: Memories::default(),
             claims: Claims::default(),
+            turns: Arc::new(Turns::new(Limits::default())),
             metrics: Arc::new(Metrics::default()),
         })
     }
@@ -308,7 +311,7 @@ impl World {
         let watched = self.watched();
         for object in &watched {
             let subject = Subject::of(object);
-            context.memories.open(&subject.uid);
+            context.memories.open(&subject.uid, "");
             register(&context.claims, object, &subject, &context.defaults);
         }
         context.claims.listed(None);

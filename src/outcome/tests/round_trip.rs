@@ -98,7 +98,7 @@ proptest! {
         prop_assert_eq!(history.accepted_at, Some(last.sent_at));
 
         // And once it is served, it is not open any more, and still tells the next plan from the last.
-        let update = LastUpdate { served_time: Some(whole_seconds(at(2000))), ..last_update(&accepted, None) };
+        let update = last_update(&accepted, Some(whole_seconds(at(2000))));
         let served = ProvisionedThroughputStatus { last_update: Some(update), ..status };
         let history = History::of(&stored(&served), generation);
         prop_assert_eq!(history.last_call, None);
