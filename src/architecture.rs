@@ -8,8 +8,9 @@ use std::{
 
 /// The pure stations: they take the clock as an argument and know no client, no SDK and no runtime. A folder of the same name belongs to
 /// its station.
-const PURE: [(&str, &[&str]); 14] = [
+const PURE: [(&str, &[&str]); 15] = [
     ("schedule", &[]),
+    ("election", &[]),
     ("identifiers", &[]),
     ("budget", &["identifiers", "schedule"]),
     ("conditions", &[]),

@@ -17,6 +17,7 @@ use crate::{
 
 mod answers;
 pub mod catalogue;
+pub mod fenced;
 pub mod inventory;
 pub mod metered;
 pub mod models;

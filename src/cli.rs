@@ -82,6 +82,35 @@ pub struct Run {
     #[arg(long, env = "BTO_CLUSTER_NAME", value_parser = cluster_name, value_name = "NAME")]
     pub cluster_name: Option<String>,
 
+    /// Work only while holding a Lease, so that several operators can run and one of them works
+    #[arg(long, env = "BTO_LEADER_ELECT")]
+    pub leader_elect: bool,
+
+    /// How long the others wait after the last renewal of the lease that they saw, in whole seconds
+    #[arg(long, env = "BTO_LEADER_ELECT_LEASE_DURATION", default_value = "15s", value_parser = positive, value_name = "DURATION")]
+    pub leader_elect_lease_duration: Duration,
+
+    /// How long after its last renewal a leader that cannot renew the lease goes on before it ends: shorter than the lease duration
+    #[arg(long, env = "BTO_LEADER_ELECT_RENEW_DEADLINE", default_value = "10s", value_parser = positive, value_name = "DURATION")]
+    pub leader_elect_renew_deadline: Duration,
+
+    /// How often the lease is renewed, or looked at by one that stands by: shorter than the renew deadline
+    #[arg(long, env = "BTO_LEADER_ELECT_RETRY_PERIOD", default_value = "2s", value_parser = positive, value_name = "DURATION")]
+    pub leader_elect_retry_period: Duration,
+
+    /// The name of the Lease
+    #[arg(
+        long,
+        env = "BTO_LEADER_ELECT_RESOURCE_NAME",
+        default_value = "bedrock-throughput-operator",
+        value_name = "NAME"
+    )]
+    pub leader_elect_resource_name: String,
+
+    /// The namespace of the Lease; if not given, the pod's own, or that of KUBECONFIG's context
+    #[arg(long, env = "BTO_LEADER_ELECT_RESOURCE_NAMESPACE", value_name = "NAMESPACE")]
+    pub leader_elect_resource_namespace: Option<String>,
+
     /// How log lines are written
     #[arg(long, env = "BTO_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json, value_name = "FORMAT")]
     pub log_format: LogFormat,

@@ -18,9 +18,11 @@ pub mod controller;
 #[allow(unreachable_pub, reason = "the derive puts the types into a module of its own")]
 pub mod crd;
 pub mod desired;
+pub mod election;
 pub mod export;
 pub mod history;
 pub mod identifiers;
+pub mod leader;
 pub mod memory;
 pub mod metrics;
 pub mod observe;

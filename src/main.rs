@@ -33,8 +33,11 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(flags) => {
             telemetry::start(flags.log_format, &flags.log_level)?;
-            runtime()?.block_on(run::run(flags))?;
-            Ok(ExitCode::SUCCESS)
+            let runtime = runtime()?;
+            let ended = runtime.block_on(run::run(flags));
+            // Nothing holds up the end: a leader that lost its lease must not outlast it.
+            runtime.shutdown_background();
+            ended.map(|()| ExitCode::SUCCESS)
         }
         Command::Plan(flags) => runtime()?.block_on(preview::command::run(flags)),
         Command::Crd => {

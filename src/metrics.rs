@@ -73,6 +73,7 @@ pub struct Metrics {
     commitment_end: Family<ObjectLabels, Gauge<f64, std::sync::atomic::AtomicU64>>,
     model_units: Family<ObjectLabels, Gauge>,
     status_writes: Counter,
+    leader: Gauge,
 }
 
 impl Default for Metrics {
@@ -91,6 +92,7 @@ impl Default for Metrics {
             commitment_end: Family::default(),
             model_units: Family::default(),
             status_writes: Counter::default(),
+            leader: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -142,6 +144,11 @@ impl Default for Metrics {
         );
         registry.register("model_units", "Model units in service, by object", metrics.model_units.clone());
         registry.register("status_writes", "Writes of an object's status to Kubernetes", metrics.status_writes.clone());
+        registry.register(
+            "leader",
+            "1 while this process works: it holds the lease, or runs without leader election; 0 while it stands by",
+            metrics.leader.clone(),
+        );
         Self { registry, ..metrics }
     }
 }
@@ -188,6 +195,11 @@ impl Metrics {
     /// Counts a write of a status.
     pub fn wrote_status(&self) {
         self.status_writes.inc();
+    }
+
+    /// Shows whether this process works.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
     }
 
     /// Counts a change that AWS accepted.

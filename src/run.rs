@@ -17,15 +17,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     backoff::random,
-    bedrock::{Bedrock, Looks, metered::Metered, sdk::Sdk},
+    bedrock::{Bedrock, Looks, fenced::Fenced, metered::Metered, sdk::Sdk},
     budget::Limits,
     claims::Claims,
     cli::Run,
     cluster,
     controller::{self, Shutdown, Wakes},
     desired::Defaults,
+    election::Timing,
     export::Exporter,
     identifiers::Region,
+    leader::{self, Candidate, Term},
     memory::Memories,
     metrics::Metrics,
     observe::Sources,
@@ -36,10 +38,11 @@ use crate::{
     turns::Turns,
 };
 
-/// Runs the operator until SIGTERM or SIGINT; then the calls that are out are waited for, and their results told.
+/// Runs the operator until SIGTERM or SIGINT; then the calls that are out are waited for, their results told, and the lease released.
 ///
 /// # Errors
-/// When it cannot start: no Kubernetes configuration, an address in use, a region that is none.
+/// When it cannot start: no Kubernetes configuration, an address in use, a region that is none, durations that do not go together. When
+/// it has lost its lease: then the process has to end at once.
 pub async fn run(flags: Run) -> anyhow::Result<()> {
     let Run {
         default_interval,
@@ -53,14 +56,31 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         allow_create,
         allow_delete,
         cluster_name,
+        leader_elect,
+        leader_elect_lease_duration,
+        leader_elect_renew_deadline,
+        leader_elect_retry_period,
+        leader_elect_resource_name,
+        leader_elect_resource_namespace,
         log_format: _,
         log_level: _,
     } = flags;
+    let timing = Timing::new(leader_elect_lease_duration, leader_elect_renew_deadline, leader_elect_retry_period)?;
     let ending = Arc::new(AtomicBool::new(false));
     let shutdown = shutdown(Arc::clone(&ending))?;
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::default());
     let listener = serve::bind(http_addr).await?;
+    let term = if leader_elect { Term::not_begun() } else { Term::without_end() };
+    metrics.leads(!leader_elect);
+    let candidate = if leader_elect {
+        let lease =
+            leader::Settings { name: leader_elect_resource_name, namespace: leader_elect_resource_namespace, timing };
+        let (health, metrics) = (Arc::clone(&health), Arc::clone(&metrics));
+        Some(Candidate::new(lease, &instance(), term.clone(), health, metrics).await?)
+    } else {
+        None
+    };
     let client = Client::try_default()
         .await
         .context("configuring the Kubernetes client from KUBECONFIG or the pod's service account")?;
@@ -72,7 +92,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         .context("reading the operator's region (AWS_REGION or the AWS profile)")?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), region = region.as_ref().map(Region::as_str), http_addr = %http_addr,
-        ?watch_namespaces, interval = ?default_interval, concurrency, allow_create, allow_delete, "starting"
+        ?watch_namespaces, interval = ?default_interval, concurrency, allow_create, allow_delete, leader_elect, "starting"
     );
     // Probes and metrics are served from before Kubernetes answers until the last pass is done.
     let (stop_serving, serving_ends) = futures::channel::oneshot::channel::<()>();
@@ -86,7 +106,13 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         },
     };
     let turns = Arc::new(Turns::new(Limits { read: aws_read_limit, change: aws_change_limit }));
-    let bedrock: Arc<dyn Bedrock> = Arc::new(Metered::new(sdk, Arc::clone(&turns), Arc::clone(&metrics)));
+    let fenced = Fenced::new(sdk, term);
+    let bedrock: Arc<dyn Bedrock> = Arc::new(Metered::new(fenced, Arc::clone(&turns), Arc::clone(&metrics)));
+    let candidate = match candidate {
+        Some(candidate) => Some(candidate.acquire(shutdown.clone()).await?),
+        None => None,
+    };
+    // Made only now: calls that were made by whoever led before are over by its start.
     let context = Arc::new(Context {
         defaults: Defaults { region, interval: default_interval, cluster },
         read_lag,
@@ -100,10 +126,35 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         exporter: Exporter::new(client.clone()),
         memories: Memories::default(),
         claims: Claims::default(),
-        turns: Arc::clone(&turns),
+        turns,
         metrics,
     });
-    let namespaces = namespaces(&watch_namespaces);
+    let works = work(client, namespaces(&watch_namespaces), concurrency, context, health, shutdown.clone());
+    match candidate {
+        Some(candidate) => candidate.lead(works).await?,
+        None => works.await,
+    }
+    drop(stop_serving);
+    served.await.context("joining the server of /livez, /readyz and /metrics")??;
+    if shutdown.peek().is_none() {
+        anyhow::bail!("the watch ended by itself");
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Works on all objects until `shutdown`, and tells what is untold by then.
+async fn work(
+    client: Client,
+    namespaces: Vec<Option<&str>>,
+    concurrency: u16,
+    context: Arc<Context>,
+    health: Arc<Health>,
+    shutdown: Shutdown,
+) {
+    if shutdown.peek().is_some() {
+        return;
+    }
     context.claims.watch(namespaces.iter().copied());
     let wakes = Wakes::default();
     let controllers = namespaces.iter().map(|namespace| {
@@ -119,16 +170,9 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     });
     tokio::select! {
         _ = future::join_all(controllers) => {}
-        () = turns.hand_out(&wakes) => {}
+        () = context.turns.hand_out(&wakes) => {}
     }
     tell_the_rest(&context).await;
-    drop(stop_serving);
-    served.await.context("joining the server of /livez, /readyz and /metrics")??;
-    if shutdown.peek().is_none() {
-        anyhow::bail!("the watch ended by itself");
-    }
-    tracing::info!("ended");
-    Ok(())
 }
 
 /// Each namespace once; `None`, for all of them, where none is named.

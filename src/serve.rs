@@ -20,9 +20,30 @@ use tokio::net::TcpListener;
 
 use crate::{controller::Shutdown, metrics::Metrics, report::Watched};
 
-/// How the watches are. Trouble with AWS is not part of it: conditions and metrics tell of that, and a restart would not help.
+/// How the election and the watches are. Trouble with AWS is not part of it: conditions and metrics tell of that, and a restart would not
+/// help.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<BTreeMap<String, Watch>>);
+pub struct Health(Mutex<Parts>);
+
+#[derive(Debug, Default)]
+struct Parts {
+    /// `None`: there is no election.
+    standing: Option<Standing>,
+    watches: BTreeMap<String, Watch>,
+}
+
+/// How this process stands in the election.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The API server has not been asked yet.
+    Unknown,
+    /// It stands by; who leads, and by which lease.
+    By(String),
+    /// It leads; by which lease.
+    Leads(String),
+    /// The lease cannot be read or written, and why.
+    Failing(String),
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Watch {
@@ -61,8 +82,24 @@ impl Health {
         }
     }
 
+    /// The election brought something.
+    pub fn stand(&self, standing: Standing) {
+        let mut parts = self.parts();
+        if parts.standing.as_ref() == Some(&standing) {
+            return;
+        }
+        match &standing {
+            Standing::Unknown => {}
+            Standing::By(who) => tracing::info!("stands by: {who}"),
+            Standing::Leads(by) => tracing::info!("leads by {by}"),
+            // Told with the fault itself.
+            Standing::Failing(_) => {}
+        }
+        parts.standing = Some(standing);
+    }
+
     fn set(&self, scope: &str, watch: Watch) {
-        let mut watches = self.watches();
+        let watches = &mut self.parts().watches;
         if watches.get(scope) == Some(&watch) {
             return;
         }
@@ -77,9 +114,19 @@ impl Health {
 
     /// Whether all is in order, and a line for each part of it.
     fn readiness(&self) -> (bool, String) {
-        let watches = self.watches();
+        let Parts { standing, watches } = &*self.parts();
         let mut text = String::new();
-        let mut ready = !watches.is_empty();
+        let mut ready = true;
+        if let Some(standing) = standing {
+            let (good, says) = match standing {
+                Standing::Unknown => (false, "the lease has not been read yet".to_owned()),
+                Standing::By(who) => (true, format!("stands by: {who}")),
+                Standing::Leads(by) => (true, format!("leads by {by}")),
+                Standing::Failing(why) => (false, why.clone()),
+            };
+            ready &= good;
+            let _ = writeln!(text, "[{}] leader election: {says}", if good { '+' } else { '-' });
+        }
         for (scope, watch) in watches.iter() {
             let (good, says) = match watch {
                 Watch::Synced => (true, "ok"),
@@ -90,14 +137,16 @@ impl Health {
             ready &= good;
             let _ = writeln!(text, "[{}] watch of {scope}: {says}", if good { '+' } else { '-' });
         }
-        if watches.is_empty() {
+        // One that stands by begins to watch when it leads.
+        if watches.is_empty() && !matches!(standing, Some(Standing::By(_))) {
+            ready = false;
             text.push_str("[-] watch: not started yet\n");
         }
         (ready, text)
     }
 
-    fn watches(&self) -> MutexGuard<'_, BTreeMap<String, Watch>> {
-        // A poisoned lock only means that another thread ended while it held the map, which is whole at any moment.
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        // A poisoned lock only means that another thread ended while it held the state, which is whole at any moment.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,6 +237,22 @@ mod tests {
             "{text}"
         );
         health.watched("namespace b", Ok(&watcher::Event::InitDone));
+        assert!(health.readiness().0);
+    }
+
+    #[test]
+    fn one_that_stands_by_is_ready_and_says_who_leads() {
+        let health = Health::default();
+        health.stand(Standing::Unknown);
+        assert!(!health.readiness().0);
+        health.stand(Standing::By("b leads".to_owned()));
+        assert_eq!(health.readiness(), (true, "[+] leader election: stands by: b leads\n".to_owned()));
+        health.stand(Standing::Failing("no answer".to_owned()));
+        assert!(!health.readiness().0);
+        health.stand(Standing::Leads("the lease".to_owned()));
+        assert!(!health.readiness().0, "its watches have not begun");
+        health.starting("all namespaces");
+        health.watched("all namespaces", Ok(&watcher::Event::InitDone));
         assert!(health.readiness().0);
     }
 

@@ -27,6 +27,7 @@ mod faults;
 mod hostile;
 mod iam;
 mod identity;
+mod leader;
 mod overtaken;
 mod ownership;
 mod preview;

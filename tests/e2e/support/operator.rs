@@ -158,6 +158,16 @@ impl Operator {
         self.wait_until_ended();
     }
 
+    /// Freezes it, as it stands still where a node or its virtual machine does.
+    pub fn freeze(&self) {
+        self.process().signal(Signal::STOP).expect("freezing the operator");
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.process().signal(Signal::CONT).expect("thawing the operator");
+    }
+
     /// What kills it from another thread.
     pub fn killer(&self) -> Killer {
         let process = Arc::clone(&self.process);

@@ -20,6 +20,8 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use super::control_plane::{http_client, runtime};
 
+/// The API server in the lines of requests.
+const KUBERNETES: &str = "Kubernetes";
 /// More than any request of the operator has.
 const BODY_MAX: usize = 16 << 20;
 
@@ -68,6 +70,8 @@ struct Recorded {
     kill: Option<(usize, Moment)>,
     /// What comes after the kill comes from a process that is about to be gone.
     closed: bool,
+    /// Nothing gets through to Kubernetes any more.
+    is_cut: bool,
 }
 
 #[derive(Clone)]
@@ -84,7 +88,7 @@ impl Proxy {
         let shared = Arc::new(Shared { state, killer, hold });
         let folder = tempfile::Builder::new().prefix("proxy-").tempdir().expect("a folder for the proxy");
         let upstream = |client, name| Upstream { shared: Arc::clone(&shared), client, name };
-        let (kubernetes_url, kubernetes_server) = serve(upstream(kubernetes, "Kubernetes"));
+        let (kubernetes_url, kubernetes_server) = serve(upstream(kubernetes, KUBERNETES));
         let (aws_url, aws_server) = serve(upstream(http_client(aws_url), "AWS"));
         let kubeconfig = folder.path().join("kubeconfig");
         let content = json!({
@@ -134,6 +138,11 @@ impl Proxy {
         *self.shared.hold.borrow() == Hold::One
     }
 
+    /// Cuts the operator off from Kubernetes: what it sends from now on never arrives.
+    pub fn cut_kubernetes(&self) {
+        self.shared.state().is_cut = true;
+    }
+
     /// Lets the request that waits pass.
     pub fn release(&self) {
         self.shared.hold.send_replace(Hold::Nothing);
@@ -164,7 +173,7 @@ fn serve(upstream: Upstream) -> (String, JoinHandle<()>) {
 enum Fate {
     Passes,
     Kills(Moment),
-    /// Its sender has been killed.
+    /// Its sender has been killed, or is cut off.
     TooLate,
 }
 
@@ -174,9 +183,9 @@ impl Shared {
     }
 
     /// Numbers a request, and tells what becomes of it.
-    fn enter(&self, request: String) -> Fate {
+    fn enter(&self, request: String, name: &str) -> Fate {
         let mut state = self.state();
-        if state.closed {
+        if state.closed || (state.is_cut && name == KUBERNETES) {
             return Fate::TooLate;
         }
         let number = state.requests.len();
@@ -219,7 +228,7 @@ async fn pass(State(upstream): State<Upstream>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let line = format!("{name} {} {target}", parts.method);
-    let fate = shared.enter(line.clone());
+    let fate = shared.enter(line.clone(), name);
     match fate {
         Fate::Passes | Fate::Kills(Moment::BeforeAnswering) => {}
         Fate::Kills(Moment::BeforeForwarding) => return shared.kill().await,

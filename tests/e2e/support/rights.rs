@@ -53,7 +53,7 @@ pub fn role_without(name: &str, resource: &str, verb: &str) {
     }));
 }
 
-fn apply(manifest: &Value) {
+pub fn apply(manifest: &Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("manifest.json");
     std::fs::write(&file, manifest.to_string()).expect("writing a manifest");
