@@ -3,7 +3,6 @@
 
 pub mod assets;
 pub mod audit;
-mod build;
 mod credentials;
 pub mod detached;
 mod programs;

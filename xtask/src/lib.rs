@@ -8,6 +8,7 @@ pub mod control_plane;
 pub mod demo;
 pub mod folders;
 pub mod generate;
+pub mod go_tools;
 pub mod ports;
 pub mod process;
 pub mod progress;
