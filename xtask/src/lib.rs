@@ -12,6 +12,7 @@ pub mod go_tools;
 pub mod ports;
 pub mod process;
 pub mod progress;
+pub mod prometheus;
 pub mod sandbox;
 pub mod simulator;
 pub mod steps;

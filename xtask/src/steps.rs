@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::control_plane::{ControlPlane, Options, assets};
 use crate::process::{self, Guard, describe};
 use crate::progress::{Progress, human, say};
-use crate::{binaries, cargo_deny, folders, generate};
+use crate::{binaries, cargo_deny, folders, generate, prometheus};
 
 /// How often a step that runs long says so, beside what its command prints by itself.
 const STILL_RUNNING: Duration = Duration::from_secs(30);
@@ -39,6 +39,8 @@ pub enum Step {
     Licences,
     /// The programs of the control plane.
     ControlPlane,
+    /// Prometheus and promtool.
+    Prometheus,
     /// The manifests against a real API server.
     Manifests,
     /// All tests.
@@ -47,7 +49,7 @@ pub enum Step {
 
 impl Step {
     /// Every step, in the order in which they run.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Format,
         Self::Lints,
         Self::Crates,
@@ -55,6 +57,7 @@ impl Step {
         Self::Generated,
         Self::Licences,
         Self::ControlPlane,
+        Self::Prometheus,
         Self::Manifests,
         Self::Tests,
     ];
@@ -70,6 +73,7 @@ impl Step {
             Self::Generated => "generated",
             Self::Licences => "licences",
             Self::ControlPlane => "control-plane",
+            Self::Prometheus => "prometheus",
             Self::Manifests => "manifests",
             Self::Tests => "tests",
         }
@@ -88,6 +92,7 @@ impl Step {
             Self::Generated => "generated files are as `cargo xtask generate` writes them",
             Self::Licences => "dependencies: licences, bans, duplicates and sources (deny.toml)",
             Self::ControlPlane => "etcd, kube-apiserver, kube-controller-manager and kubectl are found or built",
+            Self::Prometheus => "prometheus and promtool are found or built",
             Self::Manifests => "deploy/ is accepted by a real API server (dry run)",
             Self::Tests => "unit, property, wire, documentation and end-to-end tests",
         }
@@ -96,9 +101,16 @@ impl Step {
     /// The steps without which this one cannot be done.
     fn needs(self) -> &'static [Self] {
         match self {
-            Self::Format | Self::Lints | Self::Crates | Self::Build | Self::Licences | Self::ControlPlane => &[],
+            Self::Format
+            | Self::Lints
+            | Self::Crates
+            | Self::Build
+            | Self::Licences
+            | Self::ControlPlane
+            | Self::Prometheus => &[],
             Self::Generated => &[Self::Build],
-            Self::Manifests | Self::Tests => &[Self::Build, Self::ControlPlane],
+            Self::Manifests => &[Self::Build, Self::ControlPlane],
+            Self::Tests => &[Self::Build, Self::ControlPlane, Self::Prometheus],
         }
     }
 
@@ -114,6 +126,7 @@ impl Step {
             Self::Generated => generate::run(true, Some(&binaries::operator_of_the_tests()?)),
             Self::Licences => execute(self, &cargo_deny::command()?),
             Self::ControlPlane => assets::find_or_build().map(drop),
+            Self::Prometheus => prometheus::find_or_build().map(drop),
             Self::Manifests => manifests(),
             // Also the tests behind a crate whose tests fail.
             Self::Tests => {
