@@ -33,6 +33,9 @@ pub enum Command {
     Plan(Plan),
     /// Print the `CustomResourceDefinitions` as YAML.
     Crd,
+    /// Print the list of metrics as Markdown, for `docs/metrics.md`.
+    #[command(hide = true)]
+    Metrics,
 }
 
 /// The flags of `run`.

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures::{
@@ -90,6 +91,7 @@ pub async fn run(
     let watched_health = Arc::clone(&health);
     let watched_scope = scope.clone();
     let mut listing = Listing::default();
+    let due = Arc::clone(&context);
     let objects = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(trim)
@@ -98,7 +100,10 @@ pub async fn run(
         .reflect(writer)
         .map_ok(move |event| stream::iter(listing.settled(event).into_iter().map(Ok)))
         .try_flatten()
-        .predicate_filter(triggers, PredicateConfig::default());
+        .predicate_filter(triggers, PredicateConfig::default())
+        .inspect_ok(move |object| {
+            due.metrics.due(&object.namespace().unwrap_or_default(), &object.name_any(), Duration::ZERO);
+        });
     Controller::for_stream(objects, reader)
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(woken)
@@ -208,6 +213,7 @@ impl Register {
     fn enter(&mut self, object: &Watched) {
         let subject = Subject::of(object);
         self.context.memories.open(&subject.uid, object.meta().resource_version.as_deref().unwrap_or_default());
+        self.context.metrics.enter(&subject);
         let waited = register(&self.context.claims, object, &subject, &self.context.defaults);
         self.known.insert(subject);
         self.wake(waited);
@@ -217,7 +223,7 @@ impl Register {
         self.known.remove(subject);
         self.context.memories.forget(&subject.uid);
         self.context.turns.forget(subject);
-        self.context.metrics.forget(&subject.namespace, &subject.name);
+        self.context.metrics.forget(subject);
         let waited = self.context.claims.release(&subject.namespace, &subject.name, &subject.uid);
         self.wake(waited);
     }
@@ -225,6 +231,7 @@ impl Register {
     fn wake(&self, waited: Vec<Claimant>) {
         for Claimant { created: _, namespace, name, uid: _ } in waited {
             tracing::debug!(namespace, name, "what it waited for is free");
+            self.context.metrics.due(&namespace, &name, Duration::ZERO);
             self.wakes.send(&namespace, &name);
         }
     }

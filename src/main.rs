@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use bedrock_throughput_operator::{
     cli::{Cli, Command},
-    crd, preview, run, telemetry,
+    crd, metrics, preview, run, telemetry,
 };
 use clap::Parser as _;
 use tokio::runtime::Runtime;
@@ -42,6 +42,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(flags) => runtime()?.block_on(preview::command::run(flags)),
         Command::Crd => {
             print!("{}", crd::manifest()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Metrics => {
+            print!("{}", metrics::descriptors::markdown());
             Ok(ExitCode::SUCCESS)
         }
     }

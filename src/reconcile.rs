@@ -95,6 +95,7 @@ pub struct Context {
 pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, ReportError> {
     let begun = Instant::now();
     let subject = Subject::of(&object);
+    let _under_way = context.metrics.begin(&subject);
     let mut memory = context.memories.recall(&subject.uid);
     let generation = object.meta().generation;
     let watched = Live::of(&object);
@@ -123,14 +124,14 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         }
         Err(ReportError::Gone) => {
             // It may have gone while the pass was at work, after it was forgotten.
-            context.metrics.forget(&subject.namespace, &subject.name);
+            context.metrics.forget(&subject);
             tracing::debug!(namespace = subject.namespace, name = subject.name, "the object is gone");
             Ok(Action::await_change())
         }
         Err(error) => {
             memory.failures = memory.failures.saturating_add(1);
             context.memories.keep(&subject.uid, memory);
-            context.metrics.failed_to_reconcile(took);
+            context.metrics.failed_to_reconcile(&error, took);
             Err(error)
         }
     }
@@ -141,6 +142,7 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
 pub fn after_an_error(object: Arc<Watched>, error: &ReportError, context: Arc<Context>) -> Action {
     let failures = context.memories.recall(&object.uid().unwrap_or_default()).failures;
     let pause = AFTER_A_FAULT.pause(failures.saturating_sub(1), None);
+    context.metrics.due(&object.namespace().unwrap_or_default(), &object.name_any(), pause);
     tracing::warn!(
         namespace = object.namespace(), name = object.name_any(), %error, retry_in = ?pause,
         "Kubernetes did not take what was to be told"
@@ -315,7 +317,7 @@ impl Pass<'_> {
                 self.live = live;
                 Ok(None)
             }
-            Err(ReportError::Conflict) => Ok(Some(again_soon())),
+            Err(ReportError::Conflict) => Ok(Some(self.again_soon())),
             Err(error @ (ReportError::Gone | ReportError::Timeout)) => Err(error),
             Err(ReportError::Kube(error)) => {
                 let said = truncated(error.to_string(), DETAIL_MAX);
@@ -370,11 +372,11 @@ impl Pass<'_> {
         let now = Timestamp::now();
         if !self.context.claims.are_complete() && now < schedule::plus(self.context.started_at, ALL_LISTED_WITHIN) {
             // An object of a namespace that is not listed yet may have the older claim.
-            return Ok(again_soon());
+            return Ok(self.again_soon());
         }
         if self.live.asked != self.seen {
             // An answer to a write of the status has shown that the watch is behind.
-            return Ok(again_soon());
+            return Ok(self.again_soon());
         }
         let turns = &self.context.turns;
         let _turn = match turns.take(&desired.region, Kind::Change, self.subject) {
@@ -388,7 +390,7 @@ impl Pass<'_> {
         let mut written = match self.write(Some(desired), Verdict::Sending { observed, change, sent_at }, None).await {
             Ok(written) => written,
             // The manifest was changed, the object deleted, or another operator is at work on it: what was decided no longer counts.
-            Err(ReportError::Conflict) => return Ok(again_soon()),
+            Err(ReportError::Conflict) => return Ok(self.again_soon()),
             Err(error) => return Err(error),
         };
         written.notices.splice(..0, ended);
@@ -428,7 +430,7 @@ impl Pass<'_> {
                         let verdict = Verdict::Bought { observed, call: &call, arn: bought.as_ref() };
                         return self.tell(Some(desired), verdict, None).await;
                     }
-                    Call::Update(_) => self.context.metrics.updated(namespace, name),
+                    Call::Update(_) => self.context.metrics.updated(self.subject),
                     Call::Tag(_) | Call::Delete => {}
                 }
                 Ok((Reason::Updating, self.follow(Timestamp::now())))
@@ -545,8 +547,11 @@ impl Pass<'_> {
         let told = outcome(&self.prior, self.generation, desired, verdict, now);
         self.log(&told, verdict);
         let Outcome { status, notices, wake, until, headline } = told;
-        let Subject { namespace, name, uid: _ } = self.subject;
-        self.context.metrics.show(namespace, name, &status);
+        self.context.metrics.show(self.subject, &status);
+        self.context.metrics.compare(self.subject, &self.prior, &status);
+        if let Some(observed) = verdict.observed() {
+            self.context.metrics.show_model(self.subject, observed);
+        }
         let is_sending = matches!(verdict, Verdict::Sending { .. });
         if status != self.prior || is_sending {
             let reporter = &self.context.reporter;
@@ -567,7 +572,7 @@ impl Pass<'_> {
             self.prior = status;
         }
         for cause in notices.iter().filter_map(|notice| notice.ends) {
-            self.context.metrics.served(namespace, name, cause);
+            self.context.metrics.served(self.subject, cause);
         }
         let looked_at = verdict.observed().map_or(now, |observed| observed.looked_at);
         Ok(Written { headline, action: self.wake(wake, until, desired, looked_at, retry_after), notices })
@@ -598,7 +603,7 @@ impl Pass<'_> {
                 let pause = AFTER_A_FAULT.pause(self.memory.failures, retry_after);
                 self.memory.failures = self.memory.failures.saturating_add(1);
                 self.memory.next_look = Some(Timestamp::now());
-                Action::requeue(pause)
+                self.requeue(pause)
             }
             Wake::OnChange => {
                 self.rest();
@@ -622,6 +627,18 @@ impl Pass<'_> {
     fn come_back(&mut self, due: Due) -> Action {
         let Due { not_before, pause } = due;
         self.memory.next_look = Some(not_before);
+        self.requeue(pause)
+    }
+
+    /// The result of a pass that is not carried through, because somebody changed the object in the middle of it or not all objects are
+    /// known yet. The watch brings what is new; the pause is for the case that it has brought it already.
+    fn again_soon(&self) -> (Reason, Action) {
+        (Reason::Updating, self.requeue(AGAIN_SOON))
+    }
+
+    fn requeue(&self, pause: Duration) -> Action {
+        let Subject { namespace, name, uid: _ } = self.subject;
+        self.context.metrics.due(namespace, name, pause);
         Action::requeue(pause)
     }
 
@@ -697,12 +714,6 @@ fn action(change: &Change) -> &'static str {
 /// Whether a status says a reason of the object as a whole.
 fn told_of(status: &ProvisionedThroughputStatus, reason: Reason) -> bool {
     find(&status.conditions, ConditionType::Ready).is_some_and(|ready| ready.reason == reason.as_str())
-}
-
-/// The result of a pass that is not carried through, because somebody changed the object in the middle of it or not all objects are known
-/// yet. The watch brings what is new; the pause is for the case that it has brought it already.
-fn again_soon() -> (Reason, Action) {
-    (Reason::Updating, Action::requeue(AGAIN_SOON))
 }
 
 fn desired(

@@ -106,6 +106,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         },
     };
     let turns = Arc::new(Turns::new(Limits { read: aws_read_limit, change: aws_change_limit }));
+    metrics.watch_budget(Arc::clone(&turns));
     let fenced = Fenced::new(sdk, term);
     let bedrock: Arc<dyn Bedrock> = Arc::new(Metered::new(fenced, Arc::clone(&turns), Arc::clone(&metrics)));
     let candidate = match candidate {

@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode},
+    response::Response,
     routing::get,
 };
 use kube::runtime::watcher;
@@ -208,16 +208,8 @@ async fn readyz(State(Shown { health, metrics: _ }): State<Shown>) -> (StatusCod
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
 }
 
-async fn scraped(State(Shown { health: _, metrics }): State<Shown>) -> Response {
-    match metrics.encode() {
-        Ok(text) => {
-            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, content_type)], text).into_response()
-        }
-        Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics cannot be written: {error}\n")).into_response()
-        }
-    }
+async fn scraped(State(Shown { health: _, metrics }): State<Shown>, request: HeaderMap) -> Response {
+    metrics.answer(&request)
 }
 
 #[cfg(test)]

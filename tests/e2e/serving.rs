@@ -76,7 +76,7 @@ fn the_metrics_are_openmetrics_and_count_what_happened() {
     env.wait_until_ready("summarizer");
     // The event comes last, and with it everything has been counted.
     env.wait_for_events("summarizer", &["Updating", "Updated"]);
-    let text = env.operator.get("/metrics").expect("/metrics");
+    let text = env.operator.get_as("/metrics", "application/openmetrics-text").expect("/metrics");
     let values = parse(&text);
     let value = |series: &str| values.get(series).unwrap_or_else(|| panic!("{series} is not in\n{text}")).as_str();
     let namespace = &env.cluster.name;

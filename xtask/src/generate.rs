@@ -37,6 +37,8 @@ struct Sources {
     run_help: String,
     /// The help text of the operator's `plan`.
     plan_help: String,
+    /// The operator's list of metrics, as a Markdown table.
+    metrics: String,
 }
 
 /// A file as it should be.
@@ -82,11 +84,13 @@ pub fn run(check: bool, operator: Option<&Path>) -> Result<()> {
 impl Sources {
     fn ask(operator: Option<&Path>) -> Result<Self> {
         let crds = process::output(&mut command(operator, &["crd"])).context("asking the operator for its CRDs")?;
+        let metrics = process::output(&mut command(operator, &["metrics"]));
+        let metrics = metrics.context("asking the operator for its metrics")?;
         let help = |of: &str| {
             process::output(&mut command(operator, &[of, "--help"]))
                 .with_context(|| format!("asking the operator for the flags of {of}"))
         };
-        Ok(Self { crds, run_help: help("run")?, plan_help: help("plan")? })
+        Ok(Self { crds, run_help: help("run")?, plan_help: help("plan")?, metrics })
     }
 }
 
@@ -203,7 +207,8 @@ fn block(name: &str, sources: &Sources) -> Result<String> {
         "flags" => Ok(help(&sources.run_help)),
         "plan" => Ok(help(&sources.plan_help)),
         "api" => reference::api(&documents(&sources.crds)),
-        _ => bail!("nothing generates the block {name}: there are `api`, `flags` and `plan`"),
+        "metrics" => Ok(sources.metrics.clone()),
+        _ => bail!("nothing generates the block {name}: there are `api`, `flags`, `metrics` and `plan`"),
     }
 }
 
@@ -256,7 +261,7 @@ mod tests {
     fn sources() -> Sources {
         let crds = "kind: CRD\nmetadata:\n  name: things.a.dev\nspec: {}\n---\nmetadata:\n  name: others.a.dev\n";
         let (run_help, plan_help) = ("Usage: x \n\n  --flag  \n".to_owned(), "Usage: y\n".to_owned());
-        Sources { crds: crds.to_owned(), run_help, plan_help }
+        Sources { crds: crds.to_owned(), run_help, plan_help, metrics: "| a |\n".to_owned() }
     }
 
     fn checkout() -> tempfile::TempDir {
@@ -310,6 +315,8 @@ mod tests {
         assert_eq!(fill_blocks(wanted, &sources()).unwrap(), wanted);
         let plan = fill_blocks("<!-- generated: plan -->\n<!-- /generated -->\n", &sources()).unwrap();
         assert!(plan.contains("```text\nUsage: y\n```"), "{plan}");
+        let metrics = fill_blocks("<!-- generated: metrics -->\n<!-- /generated -->\n", &sources()).unwrap();
+        assert_eq!(metrics, "<!-- generated: metrics -->\n| a |\n<!-- /generated -->\n");
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub struct Settings {
 pub struct Operator {
     process: Arc<Mutex<Guarded>>,
     log: PathBuf,
+    address: String,
     http: Client,
     _folder: tempfile::TempDir,
 }
@@ -87,7 +88,8 @@ impl Operator {
         }
         let guard = Guard::new("operator").grace(Duration::from_secs(20)).output(Output::Log(log.clone()));
         let process = Arc::new(Mutex::new(guard.spawn(&command).expect("starting the operator")));
-        Self { process, log, http: http_client(&format!("http://{address}")), _folder: folder }
+        let http = http_client(&format!("http://{address}"));
+        Self { process, log, address, http, _folder: folder }
     }
 
     fn wait_until_it_serves(&self) -> anyhow::Result<()> {
@@ -99,9 +101,20 @@ impl Operator {
         })
     }
 
+    /// Where it serves HTTP: `host:port`.
+    #[allow(dead_code, reason = "the tests with Prometheus name it the target")]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The body of an answer of the operator's own HTTP server, if it is a good one.
     pub fn get(&self, path: &str) -> anyhow::Result<String> {
-        let request = Request::get(path).body(Vec::new())?;
+        self.get_as(path, "*/*")
+    }
+
+    /// The same, in a format that is asked for.
+    pub fn get_as(&self, path: &str, accept: &str) -> anyhow::Result<String> {
+        let request = Request::get(path).header("Accept", accept).body(Vec::new())?;
         let answer = async { tokio::time::timeout(Duration::from_secs(10), self.http.request_text(request)).await };
         Ok(runtime().block_on(answer)??)
     }
