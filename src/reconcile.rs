@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// The pauses after a fault in a row of faults. The cap bounds how long the end of an outage goes unnoticed by an object.
-const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(2) };
+pub const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(2) };
 
 /// The pause before a pass that could not be carried through is made again: what it waits for comes at once.
 const AGAIN_SOON: Duration = Duration::from_millis(500);

@@ -13,6 +13,7 @@ use crate::{
     identifiers::ProvisionedModelId,
     observed::{CustomModel, CustomModelSummary, FoundationModel},
     plan::tests::{SERVED, throughput},
+    reconcile::AFTER_A_FAULT as AFTER_A_FAULT_OF_A_PASS,
 };
 
 /// An AWS whose List takes a second, and fails while it is told to.
@@ -181,4 +182,35 @@ async fn two_of_one_name_are_told_apart() {
     assert!(matches!(both.by_arn(&two.arn), Sighting::Found(found) if found == two));
     let single = Snapshot::new(Timestamp::now(), vec![one.clone()]);
     assert!(matches!(single.by_name(&one.name), Sighting::Found(found) if found == one));
+}
+
+/// An hour without AWS, with a clock that is moved: what each object does in [`crate::reconcile`], it does here.
+#[tokio::test(start_paused = true)]
+async fn an_hour_without_aws_costs_few_calls_and_is_over_within_an_interval() {
+    const OBJECTS: usize = 1000;
+    let interval = Duration::from_mins(5);
+    let (aws, inventory) = inventory();
+    aws.fail(Some(FaultKind::Connection));
+    let begun = Instant::now();
+    let outage = Duration::from_hours(1);
+    let ended = async {
+        tokio::time::sleep(outage).await;
+        let lists = aws.lists();
+        aws.fail(None);
+        lists
+    };
+    let region = region();
+    let objects = (0..OBJECTS).map(|_| async {
+        let mut failures = 0;
+        while inventory.look(&region, Timestamp::now()).await.is_err() {
+            tokio::time::sleep(AFTER_A_FAULT_OF_A_PASS.pause(failures, None)).await;
+            failures += 1;
+        }
+        begun.elapsed()
+    });
+    let (lists, checked) = futures::future::join(ended, join_all(objects)).await;
+    // One a minute, and the quicker ones at the beginning.
+    assert!((55..=90).contains(&lists), "{lists} Lists in an hour");
+    let last = checked.iter().max().unwrap();
+    assert!(*last <= outage + interval, "the last object was checked after {last:?}");
 }

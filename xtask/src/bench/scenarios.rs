@@ -33,7 +33,7 @@ const ROUNDS: usize = 3;
 const CROWDED: usize = 1000;
 const THROTTLE: (f64, u32) = (2.0, 2);
 /// How long the calls to a throttled AWS are counted, and how long the one change is waited for.
-const THROTTLED_FOR: Duration = Duration::from_secs(30);
+const THROTTLED_FOR: Duration = Duration::from_mins(2);
 const SERVED_WITHIN: Duration = Duration::from_mins(2);
 /// How long the crowd has been waiting when the one change comes.
 const HEAD_START: Duration = Duration::from_secs(3);
