@@ -80,7 +80,10 @@ pub async fn run(
     let api: Api<Watched> =
         namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     let (reader, writer) = reflector::store();
-    let woken = wakes.of(namespace);
+    let awake = Arc::clone(&context);
+    let woken = wakes.of(namespace).inspect(move |object| {
+        awake.metrics.due(object.namespace.as_deref().unwrap_or_default(), &object.name, Duration::ZERO);
+    });
     let mut register = Register {
         context: Arc::clone(&context),
         wakes,
@@ -231,7 +234,6 @@ impl Register {
     fn wake(&self, waited: Vec<Claimant>) {
         for Claimant { created: _, namespace, name, uid: _ } in waited {
             tracing::debug!(namespace, name, "what it waited for is free");
-            self.context.metrics.due(&namespace, &name, Duration::ZERO);
             self.wakes.send(&namespace, &name);
         }
     }

@@ -87,7 +87,7 @@ descriptors! {
     CONDITION: Gauge "condition" ["namespace", "name", "type", "status"]
         "1 for the status that a condition of an object has: True, False or Unknown";
     READY_REASON: Gauge "ready_reason" ["namespace", "name", "reason", "class"]
-        "1 for the reason of an object's condition Ready, with what happens next: Settled, Waiting (for AWS), Held (by an approval or a date), Retrying or Stalled";
+        "1 for the reason of an object's condition Ready, with what happens next: Settled, Waiting (for AWS), Held (by an approval, a date or a turn), Retrying or Stalled";
     MODEL_OUTDATED: Gauge "model_outdated" ["namespace", "name"]
         "Whether another model is served than the manifest asks for, by the last look that could tell: 1 or 0. Objects without modelId have none";
     MODEL_UNITS: Gauge "model_units" ["namespace", "name"]
@@ -107,7 +107,7 @@ descriptors! {
     AWS_CALL_DURATION: Histogram "aws_call_duration_seconds" ["operation"]
         "Time from the start of a call to AWS to its answer or fault; of a List, all pages";
     CALL_RATE: Gauge "aws_call_rate_limit" ["region", "kind"]
-        "The calls a second that the operator paces itself to, of the kind read or change; +Inf while AWS has refused none for there being too many";
+        "The calls a second that the operator paces itself to, of the kind read or change; +Inf while AWS has refused none for there being too many, and no flag says so";
     CALLS_WAITING: Gauge "aws_calls_waiting" ["region", "kind"]
         "Objects that wait for their turn to call AWS";
     LAST_LOOK: Gauge "last_successful_look_timestamp_seconds" ["region"]
@@ -121,7 +121,7 @@ descriptors! {
     RECONCILES_ACTIVE: Gauge "reconciles_active" []
         "Passes that are under way; --concurrency bounds them";
     QUEUE_DEPTH: Gauge "queue_depth" []
-        "Objects that are due and whose pass has not begun: a change was seen, another object made room, or the time set by the last pass has come";
+        "Objects that are due and whose pass has not begun: a change was seen, another object made room, its turn to call AWS has come, or the time set by the last pass has come";
     QUEUE_WAIT: Histogram "queue_wait_seconds" []
         "Time from when an object is due to the start of its pass";
     LEADER: Gauge "leader" []

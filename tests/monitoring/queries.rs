@@ -19,12 +19,11 @@ use crate::{
 };
 
 /// What gives nothing in the world of this test, and why. Everything else has to give something.
-const EMPTY: [(&str, &str); 3] = [
+const EMPTY: [(&str, &str); 2] = [
     (
         "job_region:bedrock_throughput_failing_looks:increase15m",
         "the operator is not blind; the test of that alert has it",
     ),
-    ("bedrock_throughput_leader", "the operator runs alone here and elects no leader"),
     ("label_values(bedrock_throughput_build_info, cluster)", "only who gathers several clusters has the label"),
 ];
 
@@ -41,7 +40,8 @@ fn a_world() -> Environment {
         commitment_expiration_time: Some(Timestamp::now() + SignedDuration::from_hours(90 * 24)),
         ..ProvisionedModelSeed::new("committed", SUMMARIZER_V1_NAME).arn(arn)
     });
-    let env = Environment::new(aws);
+    // A limit that nothing reaches, so that calls are paced.
+    let env = Environment::with_flags(aws, &["--aws-read-limit", "50"]);
     let spec = json!({"provisionedModelId": arn, "provisionedModelName": "renamed", "modelId": SUMMARIZER_V2});
     env.cluster.apply(&manifest("committed", spec));
     env.cluster.apply(&manifest("gone", json!({"provisionedModelId": "nobody"})));
