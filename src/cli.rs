@@ -53,9 +53,19 @@ pub struct Run {
     #[arg(long, env = "BTO_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..), value_name = "NUMBER")]
     pub concurrency: u16,
 
-    /// Where /livez, /readyz and /metrics are served
+    /// Where /livez and /readyz are served, and /metrics, unless --metrics-secure-addr is given
     #[arg(long, env = "BTO_HTTP_ADDR", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub http_addr: SocketAddr,
+
+    /// Where /metrics is served by TLS, to those whom Kubernetes lets get the non-resource URL /metrics: for example 0.0.0.0:8443. It is then served
+    /// there only
+    #[arg(long, env = "BTO_METRICS_SECURE_ADDR", value_name = "ADDRESS")]
+    pub metrics_secure_addr: Option<SocketAddr>,
+
+    /// The folder with the certificate for --metrics-secure-addr: tls.crt and tls.key, PEM. They may be exchanged while it runs. If not given, one that
+    /// signs itself is made at the start
+    #[arg(long, env = "BTO_METRICS_TLS_CERT_DIR", requires = "metrics_secure_addr", value_name = "FOLDER")]
+    pub metrics_tls_cert_dir: Option<PathBuf>,
 
     /// How long a call to AWS may take before it counts as unanswered
     #[arg(long, env = "BTO_AWS_TIMEOUT", default_value = "30s", value_parser = positive, value_name = "DURATION")]
@@ -121,6 +131,10 @@ pub struct Run {
     /// What is logged: error, warn, info, debug or trace, or directives such as info,kube=debug
     #[arg(long, env = "BTO_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: String,
+
+    /// A file with what is logged in place of --log-level, while it is there: looked at every 5 seconds, for example a mounted ConfigMap
+    #[arg(long, env = "BTO_LOG_LEVEL_FILE", value_name = "FILE")]
+    pub log_level_file: Option<PathBuf>,
 }
 
 /// The flags of `plan`.

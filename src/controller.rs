@@ -3,12 +3,13 @@
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::{
-    StreamExt as _, TryStreamExt as _,
+    FutureExt as _, StreamExt as _, TryStreamExt as _,
     channel::mpsc::{self, UnboundedReceiver, UnboundedSender},
     future::{self, BoxFuture, Shared},
     stream,
@@ -103,8 +104,10 @@ pub async fn run(
         .predicate_filter(triggers, PredicateConfig::default())
         .inspect_ok(move |object| {
             due.metrics.due(&object.namespace().unwrap_or_default(), &object.name_any(), Duration::ZERO);
+            due.traces.begin(&Subject::of(object));
         });
-    Controller::for_stream(objects, reader)
+    let unlisted = ends_unlisted(reader.clone(), shutdown.clone());
+    let controller = Controller::for_stream(objects, reader)
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(woken)
         .graceful_shutdown_on(shutdown)
@@ -114,9 +117,17 @@ pub async fn run(
                 note_error(&scope, &error);
             }
             future::ready(())
-        })
-        .await;
+        });
+    future::select(pin!(controller), pin!(unlisted)).await;
     health.stopped(&scope);
+}
+
+/// Done when the end is asked for before there was a list: then there is no pass to wait for, but the controller would wait for the list.
+async fn ends_unlisted(reader: reflector::Store<Watched>, shutdown: Shutdown) {
+    shutdown.await;
+    if matches!(reader.wait_until_ready().now_or_never(), Some(Ok(()))) {
+        future::pending().await
+    }
 }
 
 /// What passes and the watch themselves could not deal with. Faults of passes have been told by then.
@@ -222,6 +233,7 @@ impl Register {
     fn remove(&mut self, subject: &Subject) {
         self.known.remove(subject);
         self.context.memories.forget(&subject.uid);
+        self.context.traces.end(&subject.uid);
         self.context.turns.forget(subject);
         self.context.metrics.forget(subject);
         let waited = self.context.claims.release(&subject.namespace, &subject.name, &subject.uid);
@@ -229,8 +241,8 @@ impl Register {
     }
 
     fn wake(&self, waited: Vec<Claimant>) {
-        for Claimant { created: _, namespace, name, uid: _ } in waited {
-            tracing::debug!(namespace, name, "what it waited for is free");
+        for Claimant { created: _, namespace, name, uid } in waited {
+            tracing::debug!(namespace, name, uid, "what it waited for is free");
             self.context.metrics.due(&namespace, &name, Duration::ZERO);
             self.wakes.send(&namespace, &name);
         }

@@ -32,9 +32,16 @@ fn main() -> ExitCode {
 fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(flags) => {
-            telemetry::start(flags.log_format, &flags.log_level)?;
             let runtime = runtime()?;
-            let ended = runtime.block_on(run::run(flags));
+            let ended = runtime.block_on(async {
+                let telemetry = telemetry::start(flags.log_format, &flags.log_level)?;
+                if let Some(file) = flags.log_level_file.clone() {
+                    telemetry.follow(file);
+                }
+                run::run(flags, telemetry.traces()).await?;
+                telemetry.end().await;
+                Ok(())
+            });
             // Nothing holds up the end: a leader that lost its lease must not outlast it.
             runtime.shutdown_background();
             ended.map(|()| ExitCode::SUCCESS)

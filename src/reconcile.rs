@@ -12,6 +12,7 @@ use futures::future;
 use jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::{
     act::{self, Done},
@@ -33,6 +34,7 @@ use crate::{
     plan::{Permits, Plan, RETAINED, Situation, plan, with_ownership},
     report::{Asked, Live, ReportError, Reporter, Subject, Watched},
     schedule::{self, Due},
+    traces::Traces,
     turns::Turns,
 };
 
@@ -86,6 +88,8 @@ pub struct Context {
     pub turns: Arc<Turns>,
     /// What is measured.
     pub metrics: Arc<Metrics>,
+    /// Which trace a pass belongs to.
+    pub traces: Traces,
 }
 
 /// A pass over an object. It is called for one object at a time.
@@ -93,12 +97,19 @@ pub struct Context {
 /// # Errors
 /// When Kubernetes does not take what is to be told; the pass is then made again.
 pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, ReportError> {
-    let begun = Instant::now();
     let subject = Subject::of(&object);
-    let _under_way = context.metrics.begin(&subject);
+    let Subject { namespace, name, uid } = &subject;
+    // Of the highest level, so that every line of the pass names the object, whatever is logged.
+    let span = tracing::error_span!(parent: &context.traces.of(&subject), "reconcile", namespace, name, uid);
+    pass(&object, &context, &subject).instrument(span).await
+}
+
+async fn pass(object: &Watched, context: &Context, subject: &Subject) -> Result<Action, ReportError> {
+    let _under_way = context.metrics.begin(subject);
+    let begun = Instant::now();
     let mut memory = context.memories.recall(&subject.uid);
     let generation = object.meta().generation;
-    let watched = Live::of(&object);
+    let watched = Live::of(object);
     let (live, prior) = match memory.ahead_of(&watched.resource_version) {
         Some((live, status)) => (live.clone(), Some(status.clone())),
         None => (watched.clone(), object.0.as_ref().ok().and_then(|object| object.status.clone())),
@@ -109,11 +120,10 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
     }
     let prior = prior.unwrap_or_default();
     let seen = watched.asked;
-    let mut pass =
-        Pass { context: &context, subject: &subject, memory: &mut memory, generation, seen, live, prior, waits: false };
-    let result = pass.run(&object).await;
+    let mut pass = Pass { context, subject, memory: &mut memory, generation, seen, live, prior, waits: false };
+    let result = pass.run(object).await;
     if !pass.waits {
-        context.turns.forget(&subject);
+        context.turns.forget(subject);
     }
     context.memories.keep(&subject.uid, memory.clone());
     let took = begun.elapsed();
@@ -124,8 +134,8 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         }
         Err(ReportError::Gone) => {
             // It may have gone while the pass was at work, after it was forgotten.
-            context.metrics.forget(&subject);
-            tracing::debug!(namespace = subject.namespace, name = subject.name, "the object is gone");
+            context.metrics.forget(subject);
+            tracing::debug!("the object is gone");
             Ok(Action::await_change())
         }
         Err(error) => {
@@ -144,7 +154,7 @@ pub fn after_an_error(object: Arc<Watched>, error: &ReportError, context: Arc<Co
     let pause = AFTER_A_FAULT.pause(failures.saturating_sub(1), None);
     context.metrics.due(&object.namespace().unwrap_or_default(), &object.name_any(), pause);
     tracing::warn!(
-        namespace = object.namespace(), name = object.name_any(), %error, retry_in = ?pause,
+        namespace = object.namespace(), name = object.name_any(), uid = object.uid(), %error, retry_in = ?pause,
         "Kubernetes did not take what was to be told"
     );
     Action::requeue(pause)
@@ -154,11 +164,11 @@ pub fn after_an_error(object: Arc<Watched>, error: &ReportError, context: Arc<Co
 pub async fn tell_the_rest(context: &Context) {
     let untold = context.memories.untold();
     let told = untold.iter().map(async |(Untold { call, subject }, status)| {
-        let Subject { namespace, name, uid: _ } = subject;
+        let Subject { namespace, name, uid } = subject;
         match context.reporter.write(subject, &with_accepted(status, call), None).await {
             Ok(_) => context.metrics.wrote_status(),
             Err(error) => {
-                tracing::warn!(namespace, name, %error, "an accepted call could not be told of before the end");
+                tracing::warn!(namespace, name, uid, %error, "an accepted call could not be told of before the end");
             }
         }
     });
@@ -169,8 +179,7 @@ pub async fn tell_the_rest(context: &Context) {
 async fn publish(context: &Context, subject: &Subject, notices: Vec<Notice>) {
     for notice in notices {
         if let Err(error) = context.reporter.publish(subject, &notice, Timestamp::now()).await {
-            let Subject { namespace, name, uid: _ } = subject;
-            tracing::warn!(namespace, name, reason = notice.reason, %error, "an event could not be published");
+            tracing::warn!(reason = notice.reason, %error, "an event could not be published");
         }
     }
 }
@@ -329,9 +338,8 @@ impl Pass<'_> {
     /// Lets an object go whose deletion waited for this.
     async fn let_go(&mut self, message: String, is_deleted: bool) -> Result<(Reason, Action), ReportError> {
         let reason = if is_deleted { "Deleted" } else { "Released" };
-        let Subject { namespace, name, uid: _ } = self.subject;
         let arn = self.prior.provisioned_model_arn.as_deref();
-        tracing::info!(namespace, name, arn, reason, message, "the object is let go");
+        tracing::info!(arn, reason, message, "the object is let go");
         let notice = Notice { severity: Severity::Normal, reason, note: message, ends: None };
         // Before the object is gone, and once, however often the write is tried.
         if !std::mem::replace(&mut self.memory.told_of_the_end, true) {
@@ -396,7 +404,6 @@ impl Pass<'_> {
         written.notices.splice(..0, ended);
         // From here on the status tells of this call, and of none before it.
         (self.memory.accepted, self.memory.unanswered, self.memory.follows) = (None, None, 0);
-        let Subject { namespace, name, uid: _ } = self.subject;
         let arn = change.arn.as_ref().map(ToString::to_string);
         // The events need not be there before the call.
         let (answer, ()) = future::join(
@@ -411,7 +418,7 @@ impl Pass<'_> {
         match answer {
             Ok(Done { accepted, bought }) => {
                 tracing::info!(
-                    namespace, name, generation = self.generation, arn, bought = bought.as_ref().map(ToString::to_string),
+                    generation = self.generation, arn, bought = bought.as_ref().map(ToString::to_string),
                     action = ?change.call.action(), request = %change.call, from = %change.from, request_id = accepted.request_id,
                     "AWS accepted the call"
                 );
@@ -614,6 +621,7 @@ impl Pass<'_> {
     }
 
     fn rest(&mut self) {
+        self.context.traces.end(&self.subject.uid);
         self.memory.follows = 0;
         self.memory.failures = 0;
     }
@@ -644,7 +652,6 @@ impl Pass<'_> {
 
     /// One line for each decision; the usual one, that all is as it was, only for debugging.
     fn log(&self, told: &Outcome, verdict: Verdict<'_>) {
-        let Subject { namespace, name, uid: _ } = self.subject;
         let Outcome { status, notices, wake, until: _, headline } = told;
         let detail = status.conditions.first().map(|ready| ready.message.as_str());
         let request_id = match verdict.fault() {
@@ -656,8 +663,6 @@ impl Pass<'_> {
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
-                    namespace,
-                    name,
                     generation,
                     arn,
                     decision,

@@ -14,6 +14,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tracing::Instrument as _;
 
 use crate::{
     conditions::truncated,
@@ -208,7 +209,9 @@ impl Reporter {
             "status": status,
         });
         let parameters = PatchParams::apply(GROUP).force();
-        let written: Watched = self.patch_status(subject, &parameters, &Patch::Apply(&patch)).await?;
+        let patch = Patch::Apply(&patch);
+        let written = self.patch_status(subject, &parameters, &patch);
+        let written: Watched = written.instrument(tracing::info_span!("write status")).await?;
         Ok(Live::of(&written))
     }
 

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +15,10 @@ use anyhow::Context as _;
 use futures::{FutureExt as _, future};
 use jiff::Timestamp;
 use kube::Client;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
     backoff::random,
@@ -34,21 +39,26 @@ use crate::{
     plan::Permits,
     reconcile::{Context, tell_the_rest},
     report::Reporter,
+    secure::{self, access::Access, certificate::Certificates},
     serve::{self, Health},
+    traces::Traces,
     turns::Turns,
 };
 
 /// Runs the operator until SIGTERM or SIGINT; then the calls that are out are waited for, their results told, and the lease released.
+/// `traces`: somebody wants them.
 ///
 /// # Errors
 /// When it cannot start: no Kubernetes configuration, an address in use, a region that is none, durations that do not go together. When
 /// it has lost its lease: then the process has to end at once.
-pub async fn run(flags: Run) -> anyhow::Result<()> {
+pub async fn run(flags: Run, traces: bool) -> anyhow::Result<()> {
     let Run {
         default_interval,
         watch_namespaces,
         concurrency,
         http_addr,
+        metrics_secure_addr,
+        metrics_tls_cert_dir,
         aws_timeout,
         read_lag,
         aws_read_limit,
@@ -64,6 +74,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         leader_elect_resource_namespace,
         log_format: _,
         log_level: _,
+        log_level_file: _,
     } = flags;
     let timing = Timing::new(leader_elect_lease_duration, leader_elect_renew_deadline, leader_elect_retry_period)?;
     let ending = Arc::new(AtomicBool::new(false));
@@ -71,6 +82,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let health = Arc::new(Health::default());
     let listener = serve::bind(http_addr).await?;
+    let secure = secure(metrics_secure_addr, metrics_tls_cert_dir.as_deref()).await?;
     let term = if leader_elect { Term::not_begun() } else { Term::without_end() };
     metrics.leads(!leader_elect);
     let candidate = if leader_elect {
@@ -85,11 +97,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         .await
         .context("configuring the Kubernetes client from KUBECONFIG or the pod's service account")?;
     let sdk = Sdk::from_environment(aws_timeout).await;
-    let region = sdk
-        .region()
-        .map(Region::parse)
-        .transpose()
-        .context("reading the operator's region (AWS_REGION or the AWS profile)")?;
+    let region = region(&sdk)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), region = region.as_ref().map(Region::as_str), http_addr = %http_addr,
         ?watch_namespaces, interval = ?default_interval, concurrency, allow_create, allow_delete, leader_elect, "starting"
@@ -97,13 +105,15 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     // Probes and metrics are served from before Kubernetes answers until the last pass is done.
     let (stop_serving, serving_ends) = futures::channel::oneshot::channel::<()>();
     let serving_ends = serving_ends.map(drop).boxed().shared();
-    let served = tokio::spawn(serve::serve(listener, Arc::clone(&health), Arc::clone(&metrics), serving_ends));
+    let plain = secure.is_none().then(|| Arc::clone(&metrics));
+    let served = tokio::spawn(serve::serve(listener, Arc::clone(&health), plain, serving_ends.clone()));
+    let scraped = secure.map(|(listener, certificates)| {
+        let access = Access::new(client.clone());
+        tokio::spawn(secure::serve(listener, certificates, access, Arc::clone(&metrics), serving_ends))
+    });
     let cluster = match cluster_name {
         Some(name) => Some(name),
-        None => tokio::select! {
-            cluster = cluster::uid_in_the_end(&client) => cluster,
-            () = shutdown.clone() => None,
-        },
+        None => cluster_unless(&client, shutdown.clone()).await,
     };
     let turns = Arc::new(Turns::new(Limits { read: aws_read_limit, change: aws_change_limit }));
     metrics.watch_budget(Arc::clone(&turns));
@@ -128,6 +138,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
         memories: Memories::default(),
         claims: Claims::default(),
         turns,
+        traces: Traces::new(traces),
         metrics,
     });
     let works = work(client, namespaces(&watch_namespaces), concurrency, context, health, shutdown.clone());
@@ -137,6 +148,7 @@ pub async fn run(flags: Run) -> anyhow::Result<()> {
     }
     drop(stop_serving);
     served.await.context("joining the server of /livez, /readyz and /metrics")??;
+    future::OptionFuture::from(scraped).await.transpose().context("joining the server of /metrics")?;
     if shutdown.peek().is_none() {
         anyhow::bail!("the watch ended by itself");
     }
@@ -181,6 +193,33 @@ fn namespaces(named: &[String]) -> Vec<Option<&str>> {
     let named: BTreeSet<&str> =
         named.iter().map(|namespace| namespace.trim()).filter(|name| !name.is_empty()).collect();
     if named.is_empty() { vec![None] } else { named.into_iter().map(Some).collect() }
+}
+
+/// What `/metrics` is served with by TLS, where it is.
+async fn secure(
+    address: Option<SocketAddr>,
+    folder: Option<&Path>,
+) -> anyhow::Result<Option<(TcpListener, Certificates)>> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = secure::bind(address).await?;
+    let certificates = match folder {
+        Some(folder) => Certificates::of_folder(folder)?,
+        None => Certificates::self_signed(&[instance(), "localhost".to_owned()])?,
+    };
+    Ok(Some((listener, certificates)))
+}
+
+fn region(sdk: &Sdk) -> anyhow::Result<Option<Region>> {
+    let region = sdk.region().map(Region::parse).transpose();
+    region.context("reading the operator's region (AWS_REGION or the AWS profile)")
+}
+
+/// Which cluster this is, unless the process is to end before that is known.
+async fn cluster_unless(client: &Client, shutdown: Shutdown) -> Option<String> {
+    tokio::select! {
+        cluster = cluster::uid_in_the_end(client) => cluster,
+        () = shutdown => None,
+    }
 }
 
 /// What events call this process: in a cluster the pod's name, which is its host name.

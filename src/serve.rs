@@ -12,7 +12,6 @@ use axum::{
     Router,
     extract::State,
     http::{HeaderMap, StatusCode},
-    response::Response,
     routing::get,
 };
 use kube::runtime::watcher;
@@ -168,13 +167,6 @@ fn list_failed(error: &kube::Error) -> String {
     }
 }
 
-/// What the handlers need.
-#[derive(Debug, Clone)]
-struct Shown {
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-}
-
 /// Takes the address. Serving begins with [`serve`], so that an address in use ends the process before anything is done.
 ///
 /// # Errors
@@ -185,31 +177,27 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("binding {address} for /livez, /readyz and /metrics (--http-addr)"))
 }
 
-/// Serves until `shutdown`.
+/// Serves until `shutdown`; the metrics only where they are given.
 ///
 /// # Errors
 /// When the socket fails.
 pub async fn serve(
     listener: TcpListener,
     health: Arc<Health>,
-    metrics: Arc<Metrics>,
+    metrics: Option<Arc<Metrics>>,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    let router = Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(scraped))
-        .with_state(Shown { health, metrics });
+    let mut router =
+        Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(health);
+    if let Some(metrics) = metrics {
+        router = router.route("/metrics", get(async move |request: HeaderMap| metrics.answer(&request)));
+    }
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await.context("serving /livez, /readyz and /metrics")
 }
 
-async fn readyz(State(Shown { health, metrics: _ }): State<Shown>) -> (StatusCode, String) {
+async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     let (ready, text) = health.readiness();
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
-}
-
-async fn scraped(State(Shown { health: _, metrics }): State<Shown>, request: HeaderMap) -> Response {
-    metrics.answer(&request)
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub struct Call {
     pub account: Option<String>,
     /// The region that it was signed for.
     pub region: Option<String>,
+    /// The header `User-Agent`.
+    pub user_agent: Option<String>,
     /// The members of the request.
     pub parameters: Value,
     /// Whether it was let through and carried out, whatever became of the answer.

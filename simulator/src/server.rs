@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     Request as HttpRequest, Response as HttpResponse,
     body::{Bytes, Incoming},
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT},
     server::conn::http1,
     service::service_fn,
 };
@@ -312,8 +312,9 @@ async fn answer(request: HttpRequest<Incoming>, state: &Mutex<State>) -> Result<
         return Ok(http(status, value.to_string().into_bytes()));
     }
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Served { answer, request_id, fate } =
-        serve(&mut lock(state), &Arrived { at: arrived, method, path, query, authorization, body: body.as_deref() });
+    let user_agent = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    let request = Arrived { at: arrived, method, path, query, authorization, user_agent, body: body.as_deref() };
+    let Served { answer, request_id, fate } = serve(&mut lock(state), &request);
     match fate {
         Fate::Answered => {}
         Fate::Late(pause) => tokio::time::sleep(pause).await,
@@ -361,6 +362,7 @@ struct Arrived<'a> {
     path: &'a str,
     query: Option<&'a str>,
     authorization: Option<&'a str>,
+    user_agent: Option<&'a str>,
     body: Result<&'a [u8], &'a Unread>,
 }
 
@@ -415,6 +417,7 @@ fn serve(state: &mut State, request: &Arrived<'_>) -> Served {
         operation,
         account,
         region,
+        user_agent: request.user_agent.map(str::to_owned),
         parameters,
         carried_out,
         status: answered.then_some(answer.status),

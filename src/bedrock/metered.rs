@@ -9,6 +9,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{Accepted, Bedrock, Fault, Looks, Operation};
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     identifiers::{ProvisionedModelArn, ProvisionedModelId, Region},
     metrics::Metrics,
     observed::{CustomModel, CustomModelSummary, FoundationModel, Throughput},
+    telemetry,
     turns::Turns,
 };
 
@@ -40,6 +42,19 @@ impl<B: Looks> Metered<B> {
         call: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         let sent_at = self.turns.send(region, operation.kind(), operation.is_list()).await;
+        // Of the highest level, so that every line about the call names it, whatever is logged. The call itself notes its id.
+        let span =
+            tracing::error_span!("aws", %region, operation = operation.as_str(), request_id = tracing::field::Empty);
+        self.measured(region, operation, sent_at, call).instrument(span).await
+    }
+
+    async fn measured<T>(
+        &self,
+        region: &Region,
+        operation: Operation,
+        sent_at: Timestamp,
+        call: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         let begun = Instant::now();
         let answer = call.await;
         let took = begun.elapsed();
@@ -48,11 +63,12 @@ impl<B: Looks> Metered<B> {
         let fault = answer.as_ref().err();
         self.metrics.called(region, operation, fault, took);
         match fault {
-            None => tracing::debug!(%region, operation = operation.as_str(), seconds, "AWS answered"),
-            Some(fault) => tracing::warn!(
-                %region, operation = operation.as_str(), seconds, reason = fault.reason().as_str(),
-                code = fault.code, request_id = fault.request_id, detail = fault.detail, "a call to AWS failed"
-            ),
+            None => tracing::debug!(seconds, "AWS answered"),
+            Some(fault) => {
+                let reason = fault.reason().as_str();
+                telemetry::failed(reason);
+                tracing::warn!(seconds, reason, code = fault.code, detail = fault.detail, "a call to AWS failed");
+            }
         }
         answer
     }

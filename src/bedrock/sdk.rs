@@ -58,13 +58,14 @@ impl Sdk {
             .operation_timeout(timeout)
             .connect_timeout(timeout.min(Duration::from_secs(3)))
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let mut config = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .app_name(app_name())
-            .load()
-            .await;
-        Self::new(config)
+            .timeout_config(timeouts);
+        // Whoever runs it may have a name of their own for it, as with every AWS SDK.
+        if std::env::var_os("AWS_SDK_UA_APP_ID").is_none_or(|name| name.is_empty()) {
+            config = config.app_name(app_name());
+        }
+        Self::new(config.load().await)
     }
 
     /// Takes the configuration as it is.
@@ -93,10 +94,11 @@ impl Sdk {
     }
 }
 
+/// What tells the operator's calls from others in CloudTrail. The same in all versions, so that a filter stays right.
 // A constant that the SDK's own rules allow; a test would meet a mistake.
 #[allow(clippy::expect_used)]
 fn app_name() -> aws_config::AppName {
-    aws_config::AppName::new(concat!("bedrock-throughput-operator-", env!("CARGO_PKG_VERSION"))).expect("a legal name")
+    aws_config::AppName::new(env!("CARGO_PKG_NAME")).expect("a legal name")
 }
 
 impl Looks for Sdk {
@@ -107,7 +109,7 @@ impl Looks for Sdk {
                 self.client(region).list_provisioned_model_throughputs().into_paginator().page_size(PAGE_SIZE).send();
             let mut all = Vec::new();
             while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| fault(operation, &error))?;
+                let page = answered(operation, page)?;
                 for summary in page.provisioned_model_summaries.unwrap_or_default() {
                     all.push(from_summary(summary)?);
                 }
@@ -124,7 +126,7 @@ impl Looks for Sdk {
     ) -> BoxFuture<'a, Result<Option<Throughput>, Fault>> {
         async move {
             let call = self.client(region).get_provisioned_model_throughput().provisioned_model_id(id.as_str());
-            let answer = call.send().await.map_err(|error| fault(Operation::GetProvisionedModelThroughput, &error));
+            let answer = answered(Operation::GetProvisionedModelThroughput, call.send().await);
             found(answer)?.map(from_get).transpose()
         }
         .boxed()
@@ -137,7 +139,7 @@ impl Looks for Sdk {
     ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, Fault>> {
         async move {
             let call = self.client(region).list_tags_for_resource().resource_arn(arn.as_str());
-            let answer = call.send().await.map_err(|error| fault(Operation::ListTagsForResource, &error));
+            let answer = answered(Operation::ListTagsForResource, call.send().await);
             let tags = |tags: Option<Vec<Tag>>| tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect();
             Ok(found(answer)?.map(|answer| tags(answer.tags)))
         }
@@ -151,7 +153,7 @@ impl Looks for Sdk {
     ) -> BoxFuture<'a, Result<Option<CustomModel>, Fault>> {
         async move {
             let call = self.client(region).get_custom_model().model_identifier(model);
-            let answer = call.send().await.map_err(|error| fault(Operation::GetCustomModel, &error));
+            let answer = answered(Operation::GetCustomModel, call.send().await);
             Ok(found(answer)?.map(from_custom_model))
         }
         .boxed()
@@ -162,7 +164,7 @@ impl Looks for Sdk {
             let mut pages = self.client(region).list_custom_models().into_paginator().page_size(PAGE_SIZE).send();
             let mut all = Vec::new();
             while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| fault(Operation::ListCustomModels, &error))?;
+                let page = answered(Operation::ListCustomModels, page)?;
                 all.extend(page.model_summaries.unwrap_or_default().into_iter().map(from_custom_model_summary));
             }
             Ok(all)
@@ -173,8 +175,7 @@ impl Looks for Sdk {
     fn list_foundation_models<'a>(&'a self, region: &'a Region) -> BoxFuture<'a, Result<Vec<FoundationModel>, Fault>> {
         async move {
             let operation = Operation::ListFoundationModels;
-            let answer =
-                self.client(region).list_foundation_models().send().await.map_err(|error| fault(operation, &error))?;
+            let answer = answered(operation, self.client(region).list_foundation_models().send().await)?;
             answer.model_summaries.unwrap_or_default().into_iter().map(from_foundation_model).collect()
         }
         .boxed()
@@ -202,7 +203,7 @@ impl Bedrock for Sdk {
                     crd::CommitmentDuration::SixMonths => CommitmentDuration::SixMonths,
                 }))
                 .set_tags((!tags.is_empty()).then(|| to_tags(operation, tags)).transpose()?);
-            let answer = call.send().await.map_err(|error| fault(operation, &error))?;
+            let answer = answered(operation, call.send().await)?;
             let accepted = Accepted { request_id: answer.request_id().map(str::to_owned) };
             // The SDK puts an empty text where the answer lacks the member.
             let arn = Some(answer.provisioned_model_arn).filter(|arn| !arn.is_empty());
@@ -225,8 +226,7 @@ impl Bedrock for Sdk {
                 .provisioned_model_id(arn.as_str())
                 .set_desired_provisioned_model_name(name.as_ref().map(ToString::to_string))
                 .set_desired_model_id(model.as_ref().map(ToString::to_string));
-            let answer =
-                call.send().await.map_err(|error| fault(Operation::UpdateProvisionedModelThroughput, &error))?;
+            let answer = answered(Operation::UpdateProvisionedModelThroughput, call.send().await)?;
             Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
         }
         .boxed()
@@ -239,7 +239,7 @@ impl Bedrock for Sdk {
     ) -> BoxFuture<'a, Result<Accepted, Fault>> {
         async move {
             let call = self.client(region).delete_provisioned_model_throughput().provisioned_model_id(arn.as_str());
-            let answer = call.send().await.map_err(|error| fault(Operation::DeleteProvisionedModelThroughput, &error));
+            let answer = answered(Operation::DeleteProvisionedModelThroughput, call.send().await);
             Ok(match found(answer)? {
                 Some(answer) => Accepted { request_id: answer.request_id().map(str::to_owned) },
                 None => Accepted { request_id: None },
@@ -258,7 +258,7 @@ impl Bedrock for Sdk {
             let operation = Operation::TagResource;
             let call =
                 self.client(region).tag_resource().resource_arn(arn.as_str()).set_tags(Some(to_tags(operation, tags)?));
-            let answer = call.send().await.map_err(|error| fault(operation, &error))?;
+            let answer = answered(operation, call.send().await)?;
             Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
         }
         .boxed()
@@ -273,7 +273,7 @@ impl Bedrock for Sdk {
         async move {
             let keys = keys.iter().cloned().collect();
             let call = self.client(region).untag_resource().resource_arn(arn.as_str()).set_tag_keys(Some(keys));
-            let answer = call.send().await.map_err(|error| fault(Operation::UntagResource, &error))?;
+            let answer = answered(Operation::UntagResource, call.send().await)?;
             Ok(Accepted { request_id: answer.request_id().map(str::to_owned) })
         }
         .boxed()
@@ -300,6 +300,23 @@ fn found<T>(answer: Result<T, Fault>) -> Result<Option<T>, Fault> {
         Err(Fault { kind: FaultKind::NotFound, .. }) => Ok(None),
         Err(fault) => Err(fault),
     }
+}
+
+/// What AWS answered. Its id of the call is noted for all lines about it.
+fn answered<T, E>(operation: Operation, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Fault>
+where
+    T: RequestId,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let answer = answer.map_err(|error| fault(operation, &error));
+    let id = match &answer {
+        Ok(answer) => answer.request_id(),
+        Err(fault) => fault.request_id.as_deref(),
+    };
+    if let Some(id) = id {
+        tracing::Span::current().record("request_id", id);
+    }
+    answer
 }
 
 /// One fault for everything that can go wrong with a call.

@@ -56,6 +56,10 @@ fn without_an_api_server_it_is_alive_and_not_ready() {
     assert_eq!(operator.get("/livez").expect("/livez"), "ok\n");
     let (ready, says) = operator.readyz();
     assert!(!ready, "{says}");
+    // Nothing is under way that would have to be waited for.
+    operator.terminate();
+    let status = operator.wait_until_ended();
+    assert!(status.success(), "{status}: {}", operator.log());
 }
 
 #[test]

@@ -40,6 +40,7 @@ use bedrock_throughput_operator::{
     preview::{self, Candidate, Effect, Known, Settings, Step, UNKNOWN_UID, admission::Admission, aws_cli},
     reconcile::{Context, reconcile},
     report::{Reporter, Subject, Watched},
+    traces::Traces,
     turns::Turns,
 };
 use futures::{StreamExt as _, stream};
@@ -302,6 +303,7 @@ impl World {
             memories: Memories::default(),
             claims: Claims::default(),
             turns: Arc::new(Turns::new(Limits::default())),
+            traces: Traces::new(false),
             metrics: Arc::new(Metrics::default()),
         })
     }

@@ -23,7 +23,8 @@ const INSTALL: &str = "deploy/install.yaml";
 
 /// The parts of [`INSTALL`] before and behind the CRDs, below `deploy/base`.
 const BEFORE: [&str; 1] = ["namespace.yaml"];
-const BEHIND: [&str; 4] = ["service-account.yaml", "rbac.yaml", "user-roles.yaml", "deployment.yaml"];
+const BEHIND: [&str; 5] =
+    ["service-account.yaml", "rbac.yaml", "user-roles.yaml", "metrics-roles.yaml", "deployment.yaml"];
 
 const BLOCK: &str = "<!-- generated: ";
 const BLOCK_END: &str = "<!-- /generated -->";

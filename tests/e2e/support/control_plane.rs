@@ -58,7 +58,7 @@ impl Plane {
     pub fn start(options: &Options) -> Self {
         let processes = ControlPlane::start(options).expect("starting the control plane");
         let admin = client(processes.kubeconfig());
-        for file in ["namespace.yaml", "service-account.yaml", "rbac.yaml"] {
+        for file in ["namespace.yaml", "service-account.yaml", "rbac.yaml", "metrics-roles.yaml"] {
             processes.apply(&folders::root().join("deploy/base").join(file)).expect("installing the operator's rights");
         }
         let operator_kubeconfig = processes
