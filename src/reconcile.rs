@@ -404,7 +404,6 @@ impl Pass<'_> {
         written.notices.splice(..0, ended);
         // From here on the status tells of this call, and of none before it.
         (self.memory.accepted, self.memory.unanswered, self.memory.follows) = (None, None, 0);
-        let Subject { namespace, name, uid: _ } = self.subject;
         let arn = change.arn.as_ref().map(ToString::to_string);
         // The events need not be there before the call.
         let (answer, ()) = future::join(
