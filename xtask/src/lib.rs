@@ -1,6 +1,7 @@
 //! The project's own tasks, and what its end-to-end tests share with them: a real Kubernetes control plane on loopback
 //! ([`control_plane::ControlPlane`]) and child processes that never outlive their parent ([`process::Guarded`]).
 
+pub mod actionlint;
 pub mod argocd;
 pub mod bench;
 pub mod binaries;
