@@ -194,7 +194,7 @@ fn same_times(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(same_times),
-        Value::String(text) if text.parse::<Timestamp>().is_ok() => *text = "2026-01-01T00:00:00Z".to_owned(),
+        Value::String(text) if text.parse::<Timestamp>().is_ok() => "2026-01-01T00:00:00Z".clone_into(text),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
