@@ -141,16 +141,21 @@ pub(super) fn failed(situation: &Situation<'_>, throughput: &Throughput, due: Op
         Some(change) if after_the_call && desired.requested.is_none() => Some(refuse(
             Reason::UpdateFailed,
             format!(
-                "AWS could not do what it was asked for ({}): {why}. It is not repeated by itself: change the manifest, or set the annotation \
+                "AWS could not do what it was asked for ({}): {}. It is not repeated by itself: change the manifest, or set the annotation \
                  bedrock-throughput.dev/reconcile-requested-at to a new value",
-                change.call
+                change.call,
+                why.trim_end_matches('.')
             ),
             Some(change),
         )),
         Some(_) => None,
         None if throughput.status == ThroughputStatus::Failed => Some(refuse(
             Reason::Failed,
-            format!("AWS says that throughput {} has failed: {why}. Look into it at AWS", throughput.name),
+            format!(
+                "AWS says that throughput {} has failed: {}. Look into it at AWS",
+                throughput.name,
+                why.trim_end_matches('.')
+            ),
             None,
         )),
         None => None,

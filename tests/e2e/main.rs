@@ -18,6 +18,7 @@
 mod admission;
 mod adoption;
 mod approval;
+mod argocd;
 mod budget;
 mod changes;
 mod crashes;

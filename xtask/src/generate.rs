@@ -1,5 +1,7 @@
-//! Files that are generated: the CRDs, the manifest for `kubectl apply`, and marked blocks in the documentation.
+//! Files that are generated: the CRDs, the manifest for `kubectl apply`, Argo CD's settings, and marked blocks in the
+//! documentation.
 
+mod argocd;
 mod reference;
 
 use std::collections::BTreeSet;
@@ -131,6 +133,7 @@ fn wanted(root: &Path, sources: &Sources) -> Result<Vec<Wanted>> {
         }
     }
     files.push(install(root, &crds)?);
+    files.extend(argocd::config_map(root)?);
     let mut documents = folders::files_with(root, Path::new("docs"), "md")?;
     documents.push("README.md".into());
     for path in documents {

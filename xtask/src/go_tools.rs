@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::Value;
 
 use self::count::Count;
 use self::toolchain::{Toolchain, wanted};
 use crate::folders;
-use crate::process::{Guard, Output, tail};
+use crate::process::{self, Guard, Output, tail};
 use crate::progress::Progress;
 
 /// Begins the names of folders in which a build is under way.
@@ -31,6 +32,8 @@ pub struct Tool {
     pub go_mod: &'static str,
     /// `go.sum`.
     pub go_sum: &'static str,
+    /// Files of this project that are built with it, by their paths beside `go.mod`.
+    pub sources: &'static [(&'static str, &'static str)],
     /// What is built.
     pub programs: &'static [Program],
     /// Build tags.
@@ -93,8 +96,10 @@ impl Tool {
         let packages: Vec<&str> = self.programs.iter().map(|program| program.package).collect();
         let (flags, packages) = (self.linker_flags(), packages.join(" "));
         let parts = [self.go_mod, self.go_sum, &go.version, &go.platform, &flags, &packages];
+        let sources = self.sources.iter().flat_map(|(path, text)| [path, text]);
         // Each part ends with a byte that occurs in none, so that no two lists run into the same text.
-        let text: Vec<u8> = parts.iter().chain(self.tags).flat_map(|part| part.bytes().chain([0])).collect();
+        let parts = parts.iter().chain(self.tags).chain(sources);
+        let text: Vec<u8> = parts.flat_map(|part| part.bytes().chain([0])).collect();
         let hash = digest(&SHA256, &text);
         let prefix: [u8; 8] = std::array::from_fn(|index| hash.as_ref().get(index).copied().unwrap_or_default());
         format!("{:016x}", u64::from_be_bytes(prefix))
@@ -136,8 +141,7 @@ fn build(tool: &Tool, go: &Toolchain, shelf: &Path, folder: &Path, progress: &mu
     remove_unfinished(shelf);
     let work = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(shelf);
     let work = work.with_context(|| format!("making a folder in {}", shelf.display()))?;
-    fs::write(work.path().join("go.mod"), tool.go_mod).context("writing go.mod into the build's folder")?;
-    fs::write(work.path().join("go.sum"), tool.go_sum).context("writing go.sum into the build's folder")?;
+    write(tool, work.path())?;
     let log = shelf.join("build.log");
     progress.say(&format!(
         "building {} with {} (once; {}); log: {}",
@@ -184,6 +188,61 @@ fn build(tool: &Tool, go: &Toolchain, shelf: &Path, folder: &Path, progress: &mu
     Ok(())
 }
 
+/// Writes what a tool is built from into a folder.
+fn write(tool: &Tool, folder: &Path) -> Result<()> {
+    let own = [("go.mod", tool.go_mod), ("go.sum", tool.go_sum)];
+    for (path, text) in own.iter().chain(tool.sources) {
+        let path = folder.join(path);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
+        written.with_context(|| format!("writing {} into the build's folder", path.display()))?;
+    }
+    Ok(())
+}
+
+/// A module whose files are read, at a version and with the checksum that `go.sum` would have for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Module {
+    /// Its path.
+    pub path: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// Its checksum, `h1:…`.
+    pub sum: &'static str,
+}
+
+impl Module {
+    /// The module of a version that a tool is built from.
+    ///
+    /// # Errors
+    /// When the tool's `go.mod` and `go.sum` do not pin it.
+    pub fn of(tool: &Tool, path: &'static str) -> Result<Self> {
+        let version = tool.version_of(path).with_context(|| format!("{}'s go.mod does not name {path}", tool.name))?;
+        let line = format!("{path} {version} ");
+        let sum = tool.go_sum.lines().find_map(|there| there.strip_prefix(&line));
+        Ok(Self { path, version, sum: sum.with_context(|| format!("{}'s go.sum lacks {line}", tool.name))? })
+    }
+
+    /// The folder with its files in Go's module cache, fetched when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be had, or is not what the checksum says.
+    pub fn folder(&self) -> Result<PathBuf> {
+        let Self { path, version, sum } = self;
+        let module = format!("{path}@{version}");
+        let elsewhere = tempfile::tempdir().context("making a folder without a go.mod")?;
+        let mut command = Command::new("go");
+        command.args(["mod", "download", "-json", &module]).current_dir(elsewhere.path());
+        command.env("GOFLAGS", "").env("GOWORK", "off").env("GO111MODULE", "on");
+        let text = process::output(&mut command).with_context(|| format!("fetching the Go module {module}"))?;
+        let said: Value = serde_json::from_str(&text).with_context(|| format!("reading what go said of {module}"))?;
+        let member = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
+        if member("Sum") != *sum {
+            bail!("the Go module {module} has the checksum {}, and {sum} is pinned", member("Sum"));
+        }
+        Ok(PathBuf::from(member("Dir")))
+    }
+}
+
 fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).with_context(|| format!("renaming {} to {}", from.display(), to.display()))
 }
@@ -216,6 +275,11 @@ pub(crate) fn assert_is_pinned(tool: &Tool) {
     assert!(numbers(wanted(tool.go_mod)) >= vec![1, 20, 0], "{}", wanted(tool.go_mod));
     for Program { name: _, package } in tool.programs {
         let listed = [format!("\t{package}\n"), format!("tool {package}\n")];
+        if package.starts_with("./") {
+            let has_it = tool.sources.iter().any(|(path, _)| Path::new("./").join(path).starts_with(package));
+            assert!(has_it, "{} has no sources of {package}", tool.name);
+            continue;
+        }
         assert!(listed.iter().any(|line| tool.go_mod.contains(line)), "{package} is no tool of {}'s go.mod", tool.name);
         let is_summed = |line: &str| {
             line.split_once(' ').is_some_and(|(module, rest)| package.starts_with(module) && rest.contains(" h1:"))
@@ -232,6 +296,7 @@ mod tests {
         name: "tool",
         go_mod: "module tools\n\ngo 1.26.0\n\ntool example.org/tool/cmd/one\n\nrequire (\n\texample.org/tool v1.2.3 // indirect\n)\n",
         go_sum: "example.org/tool v1.2.3 h1:AAAA=\n",
+        sources: &[],
         programs: &[Program { name: "one", package: "example.org/tool/cmd/one" }],
         tags: &[],
         stamps: |tool| vec![format!("main.Version={}", tool.version_of("example.org/tool").unwrap_or_default())],
@@ -252,6 +317,7 @@ mod tests {
             Tool { tags: &["small"], ..TOOL },
             Tool { stamps: |_| Vec::new(), ..TOOL },
             Tool { programs: &[], ..TOOL },
+            Tool { sources: &[("main.go", "package main")], ..TOOL },
         ] {
             assert_ne!(other.key(&go()), key, "{other:?}");
         }
@@ -265,6 +331,13 @@ mod tests {
         assert_eq!(TOOL.version_of("example.org/tool"), Some("v1.2.3"));
         assert_eq!(TOOL.version_of("example.org/too"), None);
         assert_eq!(TOOL.linker_flags(), "-s -w -X main.Version=v1.2.3");
+    }
+
+    #[test]
+    fn a_module_of_a_tool_has_the_tools_checksum() {
+        let module = Module::of(&TOOL, "example.org/tool").unwrap();
+        assert_eq!((module.version, module.sum), ("v1.2.3", "h1:AAAA="));
+        assert!(Module::of(&TOOL, "example.org/other").unwrap_err().to_string().contains("does not name"));
     }
 
     #[test]

@@ -36,11 +36,14 @@ enum Task {
         /// Run only this step and what it needs; may be given several times
         #[arg(long, value_name = "STEP")]
         only: Vec<String>,
+        /// Run the tests under Flux and Argo CD instead, whose first build takes 10 to 30 minutes
+        #[arg(long, conflicts_with = "only")]
+        gitops: bool,
         /// Print the steps and run none
         #[arg(long)]
         list: bool,
     },
-    /// Write the generated files: crds/, deploy/install.yaml, marked blocks in README.md and docs/
+    /// Write the generated files: crds/, deploy/install.yaml, deploy/argocd/argocd-cm.yaml, marked blocks in README.md and docs/
     Generate {
         /// Write nothing; show what differs and fail when something does
         #[arg(long)]
@@ -108,7 +111,9 @@ fn run(task: Task) -> Result<()> {
             print!("{}", steps::list());
             Ok(())
         }
-        Task::Test { only, list: false } => steps::run(&only),
+        Task::Test { only, gitops, list: false } => {
+            steps::run(if gitops { steps::Tier::Gitops } else { steps::Tier::PullRequest }, &only)
+        }
         Task::Generate { check } => generate::run(check, None),
     }
 }

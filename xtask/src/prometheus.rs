@@ -14,6 +14,7 @@ const TOOL: Tool = Tool {
     name: "prometheus",
     go_mod: include_str!("../tools/prometheus/go.mod"),
     go_sum: include_str!("../tools/prometheus/go.sum"),
+    sources: &[],
     programs: &[
         Program { name: "prometheus", package: "github.com/prometheus/prometheus/cmd/prometheus" },
         Program { name: "promtool", package: "github.com/prometheus/prometheus/cmd/promtool" },

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::control_plane::{ControlPlane, Options, assets};
 use crate::process::{self, Guard, describe};
 use crate::progress::{Progress, human, say};
-use crate::{binaries, cargo_deny, folders, generate, prometheus};
+use crate::{actionlint, argocd, binaries, cargo_deny, flux, folders, generate, prometheus};
 
 /// How often a step that runs long says so, beside what its command prints by itself.
 const STILL_RUNNING: Duration = Duration::from_secs(30);
@@ -21,6 +21,9 @@ const TEST_THREADS: &str = "RUST_TEST_THREADS";
 
 /// As many as wait for other programs most of the time, however few cores there are.
 const AT_A_TIME: &str = "6";
+
+/// The tests that need Flux and Argo CD, in `tests/`. They are ignored where they are not asked for.
+const GITOPS: &str = "gitops";
 
 /// A step. The order is that in which they run: quick ones first, and what others build upon before them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +40,8 @@ pub enum Step {
     Generated,
     /// cargo-deny.
     Licences,
+    /// actionlint.
+    Workflows,
     /// The programs of the control plane.
     ControlPlane,
     /// Prometheus and promtool.
@@ -45,21 +50,37 @@ pub enum Step {
     Manifests,
     /// All tests.
     Tests,
+    /// The programs of Flux and Argo CD.
+    GitopsPrograms,
+    /// The tests under Flux and Argo CD.
+    Gitops,
+}
+
+/// Which steps are asked for, where none is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tier {
+    /// What a pull request must pass.
+    PullRequest,
+    /// What is proven under Flux and Argo CD, whose builds are long.
+    Gitops,
 }
 
 impl Step {
     /// Every step, in the order in which they run.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Format,
         Self::Lints,
         Self::Crates,
         Self::Build,
         Self::Generated,
         Self::Licences,
+        Self::Workflows,
         Self::ControlPlane,
         Self::Prometheus,
         Self::Manifests,
         Self::Tests,
+        Self::GitopsPrograms,
+        Self::Gitops,
     ];
 
     /// The name on the command line.
@@ -72,10 +93,32 @@ impl Step {
             Self::Build => "build",
             Self::Generated => "generated",
             Self::Licences => "licences",
+            Self::Workflows => "workflows",
             Self::ControlPlane => "control-plane",
             Self::Prometheus => "prometheus",
             Self::Manifests => "manifests",
             Self::Tests => "tests",
+            Self::GitopsPrograms => "gitops-tools",
+            Self::Gitops => "gitops",
+        }
+    }
+
+    /// The tier that it belongs to. What a step of the other tier needs is run with that, too.
+    #[must_use]
+    pub fn tier(self) -> Tier {
+        match self {
+            Self::Format
+            | Self::Lints
+            | Self::Crates
+            | Self::Build
+            | Self::Generated
+            | Self::Licences
+            | Self::Workflows
+            | Self::ControlPlane
+            | Self::Prometheus
+            | Self::Manifests
+            | Self::Tests => Tier::PullRequest,
+            Self::GitopsPrograms | Self::Gitops => Tier::Gitops,
         }
     }
 
@@ -90,11 +133,14 @@ impl Step {
             }
             Self::Build => "the binaries and the tests are built",
             Self::Generated => "generated files are as `cargo xtask generate` writes them",
+            Self::Workflows => "the workflows of the project's home are what GitHub takes",
             Self::Licences => "dependencies: licences, bans, duplicates and sources (deny.toml)",
             Self::ControlPlane => "etcd, kube-apiserver, kube-controller-manager and kubectl are found or built",
             Self::Prometheus => "prometheus and promtool are found or built",
             Self::Manifests => "deploy/ is accepted by a real API server (dry run)",
             Self::Tests => "unit, property, wire, documentation and end-to-end tests",
+            Self::GitopsPrograms => "Flux's controllers and Argo CD are found or built (--gitops)",
+            Self::Gitops => "the operator under real Flux controllers and a real Argo CD (--gitops)",
         }
     }
 
@@ -106,11 +152,14 @@ impl Step {
             | Self::Crates
             | Self::Build
             | Self::Licences
+            | Self::Workflows
             | Self::ControlPlane
-            | Self::Prometheus => &[],
+            | Self::Prometheus
+            | Self::GitopsPrograms => &[],
             Self::Generated => &[Self::Build],
             Self::Manifests => &[Self::Build, Self::ControlPlane],
             Self::Tests => &[Self::Build, Self::ControlPlane, Self::Prometheus],
+            Self::Gitops => &[Self::Build, Self::ControlPlane, Self::GitopsPrograms],
         }
     }
 
@@ -125,18 +174,17 @@ impl Step {
             Self::Build => cargo(self, &["test", "--locked", "--workspace", "--no-run"]),
             Self::Generated => generate::run(true, Some(&binaries::operator_of_the_tests()?)),
             Self::Licences => execute(self, &cargo_deny::command()?),
+            Self::Workflows => execute(self, &actionlint::command()?),
             Self::ControlPlane => assets::find_or_build().map(drop),
             Self::Prometheus => prometheus::find_or_build().map(drop),
             Self::Manifests => manifests(),
             // Also the tests behind a crate whose tests fail.
-            Self::Tests => {
-                let mut command = folders::cargo();
-                command.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
-                if std::env::var_os(TEST_THREADS).is_none() {
-                    command.env(TEST_THREADS, AT_A_TIME);
-                }
-                execute(self, &command)
+            Self::Tests => tests(self, &[]),
+            Self::GitopsPrograms => {
+                flux::find_or_build()?;
+                argocd::find_or_build().map(drop)
             }
+            Self::Gitops => tests(self, &["--test", GITOPS, "--", "--ignored"]),
         }
     }
 }
@@ -165,12 +213,12 @@ pub fn list() -> String {
     })
 }
 
-/// Runs all steps, or only those named and what they need. A step that fails does not stop those that do not need it.
+/// Runs all steps of a tier, or only those named, and what they need. A step that fails does not stop those that do not need it.
 ///
 /// # Errors
 /// When a name is none, or a step fails; the error names those that failed.
-pub fn run(only: &[String]) -> Result<()> {
-    let chosen = choose(only)?;
+pub fn run(tier: Tier, only: &[String]) -> Result<()> {
+    let chosen = choose(tier, only)?;
     let mut finished: Vec<Finished> = Vec::new();
     for step in Step::ALL.into_iter().filter(|step| chosen.contains(step)) {
         let begin = Instant::now();
@@ -201,20 +249,19 @@ impl Outcome {
     }
 }
 
-fn choose(only: &[String]) -> Result<BTreeSet<Step>> {
-    if only.is_empty() {
-        return Ok(Step::ALL.into_iter().collect());
-    }
-    let mut chosen = BTreeSet::new();
-    for name in only {
-        let step = Step::ALL.into_iter().find(|step| step.name() == name).with_context(|| {
+fn choose(tier: Tier, only: &[String]) -> Result<BTreeSet<Step>> {
+    let named = |name: &String| {
+        Step::ALL.into_iter().find(|step| step.name() == name).with_context(|| {
             let names: Vec<&str> = Step::ALL.iter().map(|step| step.name()).collect();
             format!("there is no step {name}: the steps are {}", names.join(", "))
-        })?;
-        chosen.insert(step);
-        chosen.extend(step.needs());
-    }
-    Ok(chosen)
+        })
+    };
+    let asked_for: Vec<Step> = if only.is_empty() {
+        Step::ALL.into_iter().filter(|step| step.tier() == tier).collect()
+    } else {
+        only.iter().map(named).collect::<Result<_>>()?
+    };
+    Ok(asked_for.iter().flat_map(|step| std::iter::once(step).chain(step.needs())).copied().collect())
 }
 
 fn broken_need(step: Step, finished: &[Finished]) -> Option<Step> {
@@ -272,6 +319,16 @@ fn each_crate(step: Step) -> Result<()> {
     Ok(())
 }
 
+/// Of the whole workspace, as it was built: of one package alone the dependencies would have other features.
+fn tests(step: Step, which: &[&str]) -> Result<()> {
+    let mut command = folders::cargo();
+    command.args(["test", "--locked", "--workspace", "--no-fail-fast"]).args(which);
+    if std::env::var_os(TEST_THREADS).is_none() {
+        command.env(TEST_THREADS, AT_A_TIME);
+    }
+    execute(step, &command)
+}
+
 /// Everything that `kubectl apply` would be given, checked by a real API server: types, unknown fields, CEL rules,
 /// names. Nothing is stored but what the rest needs: the namespace and the CRD.
 fn manifests() -> Result<()> {
@@ -317,11 +374,19 @@ mod tests {
 
     #[test]
     fn a_named_step_brings_what_it_needs() {
-        let chosen = choose(&["manifests".to_owned()]).unwrap();
+        let chosen = choose(Tier::PullRequest, &["manifests".to_owned()]).unwrap();
         assert_eq!(chosen.into_iter().collect::<Vec<_>>(), [Step::Build, Step::ControlPlane, Step::Manifests]);
-        let error = choose(&["nonsense".to_owned()]).unwrap_err().to_string();
+        let error = choose(Tier::PullRequest, &["nonsense".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("nonsense") && error.contains("licences"), "{error}");
-        assert_eq!(choose(&[]).unwrap().len(), Step::ALL.len());
+    }
+
+    #[test]
+    fn a_tier_has_its_steps_and_what_they_need() {
+        let steps = |tier| choose(tier, &[]).unwrap().into_iter().collect::<Vec<_>>();
+        assert!(steps(Tier::PullRequest).iter().all(|step| step.tier() == Tier::PullRequest));
+        assert_eq!(steps(Tier::Gitops), [Step::Build, Step::ControlPlane, Step::GitopsPrograms, Step::Gitops]);
+        let in_one = [Tier::PullRequest, Tier::Gitops].map(steps).concat().into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(in_one.len(), Step::ALL.len());
     }
 
     #[test]

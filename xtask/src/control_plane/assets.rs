@@ -18,6 +18,7 @@ const TOOL: Tool = Tool {
     name: "control-plane",
     go_mod: include_str!("../../tools/control-plane/go.mod"),
     go_sum: include_str!("../../tools/control-plane/go.sum"),
+    sources: &[],
     programs: &[
         Program { name: "kube-apiserver", package: "k8s.io/kubernetes/cmd/kube-apiserver" },
         Program { name: "kube-controller-manager", package: "k8s.io/kubernetes/cmd/kube-controller-manager" },
