@@ -203,7 +203,7 @@ fn a_status_that_kubernetes_does_not_take_is_told_once() {
 #[test]
 fn an_operator_whose_passes_do_not_end_is_stuck() {
     let env = Environment::with_flags(Aws::start(), &["--concurrency", "1", "--aws-timeout", "10m"]);
-    env.aws.delay(LIST, Duration::from_secs(300));
+    env.aws.delay(LIST, Duration::from_mins(5));
     apply(&env, "summarizer", json!({"provisionedModelId": ARN}));
     apply(&env, "base", json!({"provisionedModelId": BASE_ARN}));
     let server = scrape(&env);

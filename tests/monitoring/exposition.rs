@@ -18,8 +18,11 @@ use crate::{
     },
 };
 
-/// What a format's text says: the kinds of its families by name, and the label names of each series.
-fn told(text: &str) -> (BTreeMap<&str, &str>, Vec<(&str, Vec<&str>)>) {
+/// A series: its name, and the names of its labels.
+type Series<'a> = (&'a str, Vec<&'a str>);
+
+/// What a format's text says: the kinds of its families by name, and each series.
+fn told(text: &str) -> (BTreeMap<&str, &str>, Vec<Series<'_>>) {
     let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
     let series = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let (name, rest) = line.split_once(['{', ' ']).expect("a series has a value");
