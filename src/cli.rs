@@ -23,7 +23,7 @@ pub enum Command {
     /// Run the operator.
     ///
     /// Kubernetes: KUBECONFIG, or the pod's service account. AWS: the default credentials chain, `AWS_REGION`, `AWS_ENDPOINT_URL_BEDROCK`.
-    Run(Run),
+    Run(Box<Run>),
     /// Tell what the operator would do at AWS, and do none of it.
     ///
     /// Without --filename, for the objects of the cluster (KUBECONFIG); with it, for manifests. Needs the IAM policy deploy/iam/observe.json.

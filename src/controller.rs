@@ -129,7 +129,7 @@ pub async fn run(
 async fn ends_unlisted(reader: reflector::Store<Watched>, shutdown: Shutdown) {
     shutdown.await;
     if matches!(reader.wait_until_ready().now_or_never(), Some(Ok(()))) {
-        future::pending().await
+        future::pending::<()>().await;
     }
 }
 

@@ -38,7 +38,7 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                 if let Some(file) = flags.log_level_file.clone() {
                     telemetry.follow(file);
                 }
-                run::run(flags, telemetry.traces()).await?;
+                run::run(*flags, telemetry.traces()).await?;
                 telemetry.end().await;
                 Ok(())
             });

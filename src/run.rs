@@ -83,16 +83,9 @@ pub async fn run(flags: Run, traces: bool) -> anyhow::Result<()> {
     let health = Arc::new(Health::default());
     let listener = serve::bind(http_addr).await?;
     let secure = secure(metrics_secure_addr, metrics_tls_cert_dir.as_deref()).await?;
-    let term = if leader_elect { Term::not_begun() } else { Term::without_end() };
-    metrics.leads(!leader_elect);
-    let candidate = if leader_elect {
-        let lease =
-            leader::Settings { name: leader_elect_resource_name, namespace: leader_elect_resource_namespace, timing };
-        let (health, metrics) = (Arc::clone(&health), Arc::clone(&metrics));
-        Some(Candidate::new(lease, &instance(), term.clone(), health, metrics).await?)
-    } else {
-        None
-    };
+    let lease =
+        leader::Settings { name: leader_elect_resource_name, namespace: leader_elect_resource_namespace, timing };
+    let (term, candidate) = candidate(lease, leader_elect, &health, &metrics).await?;
     let client = Client::try_default()
         .await
         .context("configuring the Kubernetes client from KUBECONFIG or the pod's service account")?;
@@ -193,6 +186,22 @@ fn namespaces(named: &[String]) -> Vec<Option<&str>> {
     let named: BTreeSet<&str> =
         named.iter().map(|namespace| namespace.trim()).filter(|name| !name.is_empty()).collect();
     if named.is_empty() { vec![None] } else { named.into_iter().map(Some).collect() }
+}
+
+/// What lets this process act, and, with leader election, its part in that.
+async fn candidate(
+    lease: leader::Settings,
+    is_elected: bool,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<(Term, Option<Candidate>)> {
+    metrics.leads(!is_elected);
+    if !is_elected {
+        return Ok((Term::without_end(), None));
+    }
+    let term = Term::not_begun();
+    let candidate = Candidate::new(lease, &instance(), term.clone(), Arc::clone(health), Arc::clone(metrics)).await?;
+    Ok((term, Some(candidate)))
 }
 
 /// What `/metrics` is served with by TLS, where it is.

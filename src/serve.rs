@@ -126,7 +126,7 @@ impl Health {
             ready &= good;
             let _ = writeln!(text, "[{}] leader election: {says}", if good { '+' } else { '-' });
         }
-        for (scope, watch) in watches.iter() {
+        for (scope, watch) in watches {
             let (good, says) = match watch {
                 Watch::Synced => (true, "ok"),
                 Watch::Starting => (false, "the cache is not synced yet"),

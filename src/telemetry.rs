@@ -59,12 +59,12 @@ pub fn start(format: LogFormat, level: &str) -> anyhow::Result<Telemetry> {
         }
         LogFormat::Text => Box::new(fmt::layer().with_writer(io::stderr)),
     };
-    let tracer = otlp::provider()?;
+    let provider = otlp::provider()?;
     // What others trace is of no use without what it is about.
     let own = Targets::new().with_target(env!("CARGO_CRATE_NAME"), tracing::Level::INFO);
-    let traces = tracer.as_ref().map(|tracer| otlp::layer(tracer).with_filter(own));
+    let traces = provider.as_ref().map(|provider| otlp::layer(provider).with_filter(own));
     Registry::default().with(lines.with_filter(filter)).with(traces).init();
-    Ok(Telemetry { level: Level { handle, given: level.to_owned() }, tracer })
+    Ok(Telemetry { level: Level { handle, given: level.to_owned() }, tracer: provider })
 }
 
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {

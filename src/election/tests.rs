@@ -203,6 +203,9 @@ type Millis = u64;
 const TROUBLE_ENDS: Millis = 600_000;
 const PROCESSES: usize = 3;
 
+/// When, in which order, in which place, in which of its lives, and what.
+type Scheduled = (Millis, u64, usize, u64, Event);
+
 /// Three processes, an API server, and everything that can go wrong between them.
 struct World {
     random: Random,
@@ -213,7 +216,7 @@ struct World {
     lease: Option<(Record, u64)>,
     version: u64,
     processes: Vec<Process>,
-    events: BinaryHeap<Reverse<(Millis, u64, usize, u64, Event)>>,
+    events: BinaryHeap<Reverse<Scheduled>>,
     sequence: u64,
     /// How often the lease went to another.
     terms: usize,

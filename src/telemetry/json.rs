@@ -14,7 +14,7 @@ use tracing_subscriber::{
         FmtContext, FormatEvent, FormattedFields,
         format::{JsonFields, Writer},
     },
-    registry::LookupSpan,
+    registry::{LookupSpan, Scope},
 };
 
 /// One object a line: time, level and message, then the fields of the line and of all spans around it by name, then where in the code it comes
@@ -31,7 +31,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Flat
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut fields = Fields::default();
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             let extensions = span.extensions();
             let formatted = extensions.get::<FormattedFields<JsonFields>>();
             if let Some(Ok(of_span)) = formatted.map(|formatted| serde_json::from_str::<Map<String, Value>>(formatted))

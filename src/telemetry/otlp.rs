@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the settings cannot be read, or say something that is not offered.
 pub(super) fn provider() -> anyhow::Result<Option<SdkTracerProvider>> {
-    let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !ENDPOINTS.iter().any(|name| is_set(&name)) {
+    let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !ENDPOINTS.iter().any(|name| is_set(name)) {
         return Ok(None);
     }
     let context = "sending traces (OTEL_EXPORTER_OTLP_ENDPOINT)";
@@ -46,7 +46,7 @@ pub(super) fn provider() -> anyhow::Result<Option<SdkTracerProvider>> {
     let exporter = SpanExporter::builder().with_http().with_http_client(client).build().context(context)?;
     // OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES count more.
     let resource = Resource::builder().with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-    let resource = if is_set(&"OTEL_SERVICE_NAME") {
+    let resource = if is_set("OTEL_SERVICE_NAME") {
         resource.build()
     } else {
         resource.with_service_name(env!("CARGO_PKG_NAME")).build()

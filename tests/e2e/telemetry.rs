@@ -132,16 +132,19 @@ fn the_level_follows_a_file_while_it_runs() {
     assert!(!env.operator.log()[before..].contains("\"level\":\"INFO\""), "{}", env.operator.log());
 }
 
+/// Spans as they were sent, each with its resource.
+type Received = Arc<Mutex<Vec<(Vec<KeyValue>, Span)>>>;
+
 /// A collector that keeps what it is sent.
 struct Collector {
     url: String,
-    received: Arc<Mutex<Vec<(Vec<KeyValue>, Span)>>>,
+    received: Received,
     server: JoinHandle<()>,
 }
 
 impl Collector {
     fn start() -> Self {
-        let received = Arc::<Mutex<Vec<(Vec<KeyValue>, Span)>>>::default();
+        let received = Received::default();
         let kept = Arc::clone(&received);
         let take = async move |body: Bytes| {
             let request = ExportTraceServiceRequest::decode(body).expect("OTLP in protobuf");
