@@ -1,7 +1,8 @@
-//! Files that are generated: the CRDs, the manifest for `kubectl apply`, Argo CD's settings, and marked blocks in the
-//! documentation.
+//! Files that are generated: the CRDs, the manifest for `kubectl apply`, Argo CD's settings, and pictures and marked blocks
+//! of the documentation.
 
 mod argocd;
+mod pictures;
 mod reference;
 
 use std::collections::BTreeSet;
@@ -134,7 +135,8 @@ fn wanted(root: &Path, sources: &Sources) -> Result<Vec<Wanted>> {
     }
     files.push(install(root, &crds)?);
     files.extend(argocd::config_map(root)?);
-    let mut documents = folders::files_with(root, Path::new("docs"), "md")?;
+    files.extend(pictures::all().into_iter().map(|(path, svg)| Wanted { path: path.into(), text: Some(svg) }));
+    let mut documents = folders::files_below(root, Path::new("docs"), "md")?;
     documents.push("README.md".into());
     for path in documents {
         let Some(there) = read(&root.join(&path))? else {
