@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::binaries::Binaries;
 use crate::control_plane::{ControlPlane, Options, assets};
 use crate::process::{self, Guard, describe};
 use crate::progress::{Progress, human, say};
-use crate::{actionlint, argocd, binaries, cargo_deny, flux, folders, generate, prometheus};
+use crate::{actionlint, argocd, book, cargo_deny, flux, folders, generate, prometheus};
 
 /// How often a step that runs long says so, beside what its command prints by itself.
 const STILL_RUNNING: Duration = Duration::from_secs(30);
@@ -48,6 +49,8 @@ pub enum Step {
     Prometheus,
     /// The manifests against a real API server.
     Manifests,
+    /// The documentation: run, linked and rendered.
+    Book,
     /// All tests.
     Tests,
     /// The programs of Flux and Argo CD.
@@ -67,7 +70,7 @@ pub enum Tier {
 
 impl Step {
     /// Every step, in the order in which they run.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Format,
         Self::Lints,
         Self::Crates,
@@ -78,6 +81,7 @@ impl Step {
         Self::ControlPlane,
         Self::Prometheus,
         Self::Manifests,
+        Self::Book,
         Self::Tests,
         Self::GitopsPrograms,
         Self::Gitops,
@@ -97,6 +101,7 @@ impl Step {
             Self::ControlPlane => "control-plane",
             Self::Prometheus => "prometheus",
             Self::Manifests => "manifests",
+            Self::Book => "book",
             Self::Tests => "tests",
             Self::GitopsPrograms => "gitops-tools",
             Self::Gitops => "gitops",
@@ -117,6 +122,7 @@ impl Step {
             | Self::ControlPlane
             | Self::Prometheus
             | Self::Manifests
+            | Self::Book
             | Self::Tests => Tier::PullRequest,
             Self::GitopsPrograms | Self::Gitops => Tier::Gitops,
         }
@@ -138,6 +144,9 @@ impl Step {
             Self::ControlPlane => "etcd, kube-apiserver, kube-controller-manager and kubectl are found or built",
             Self::Prometheus => "prometheus and promtool are found or built",
             Self::Manifests => "deploy/ is accepted by a real API server (dry run)",
+            Self::Book => {
+                "what docs/ shows happens: commands are run, manifests applied, links followed, the site built"
+            }
             Self::Tests => "unit, property, wire, documentation and end-to-end tests",
             Self::GitopsPrograms => "Flux's controllers and Argo CD are found or built (--gitops)",
             Self::Gitops => "the operator under real Flux controllers and a real Argo CD (--gitops)",
@@ -157,7 +166,7 @@ impl Step {
             | Self::Prometheus
             | Self::GitopsPrograms => &[],
             Self::Generated => &[Self::Build],
-            Self::Manifests => &[Self::Build, Self::ControlPlane],
+            Self::Manifests | Self::Book => &[Self::Build, Self::ControlPlane],
             Self::Tests => &[Self::Build, Self::ControlPlane, Self::Prometheus],
             Self::Gitops => &[Self::Build, Self::ControlPlane, Self::GitopsPrograms],
         }
@@ -172,12 +181,13 @@ impl Step {
             Self::Crates => each_crate(self),
             // As the tests are built: features that only tests switch on would compile the AWS SDK twice.
             Self::Build => cargo(self, &["test", "--locked", "--workspace", "--no-run"]),
-            Self::Generated => generate::run(true, Some(&binaries::operator_of_the_tests()?)),
+            Self::Generated => generate::run(true, Some(&Binaries::of_the_tests()?.operator)),
             Self::Licences => execute(self, &cargo_deny::command()?),
             Self::Workflows => execute(self, &actionlint::command()?),
             Self::ControlPlane => assets::find_or_build().map(drop),
             Self::Prometheus => prometheus::find_or_build().map(drop),
             Self::Manifests => manifests(),
+            Self::Book => book::run(book::Settings { run: true, ..book::Settings::default() }),
             // Also the tests behind a crate whose tests fail.
             Self::Tests => tests(self, &[]),
             Self::GitopsPrograms => {
