@@ -40,7 +40,7 @@ enum Task {
         #[arg(long)]
         list: bool,
     },
-    /// Write the generated files: crds/, deploy/install.yaml, marked blocks in README.md and docs/
+    /// Write the generated files: crds/, files of charts/ and deploy/, marked blocks in README.md and docs/
     Generate {
         /// Write nothing; show what differs and fail when something does
         #[arg(long)]

@@ -39,6 +39,14 @@
 - name: BTO_READ_LAG
   value: {{ . | quote }}
 {{- end }}
+{{- with .aws.readLimit }}
+- name: BTO_AWS_READ_LIMIT
+  value: {{ . | quote }}
+{{- end }}
+{{- with .aws.changeLimit }}
+- name: BTO_AWS_CHANGE_LIMIT
+  value: {{ . | quote }}
+{{- end }}
 {{- with .log.format }}
 - name: BTO_LOG_FORMAT
   value: {{ . | quote }}
@@ -46,6 +54,10 @@
 {{- with .log.level }}
 - name: BTO_LOG_LEVEL
   value: {{ . | quote }}
+{{- end }}
+{{- if .log.levelConfigMap }}
+- name: BTO_LOG_LEVEL_FILE
+  value: /etc/bedrock-throughput-operator/log/level
 {{- end }}
 - name: BTO_HTTP_ADDR
   value: {{ printf "%s:%d" .http.address (int .http.port) | quote }}
@@ -69,6 +81,10 @@
 - name: AWS_ENDPOINT_URL_STS
   value: {{ . | quote }}
 {{- end }}
+{{- with .aws.roleSessionName }}
+- name: AWS_ROLE_SESSION_NAME
+  value: {{ . | quote }}
+{{- end }}
 {{- if .aws.useFipsEndpoint }}
 - name: AWS_USE_FIPS_ENDPOINT
   value: "true"
@@ -76,6 +92,10 @@
 {{- if .aws.useDualstackEndpoint }}
 - name: AWS_USE_DUALSTACK_ENDPOINT
   value: "true"
+{{- end }}
+{{- with .traces.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- if .Values.leaderElection.enabled }}

@@ -26,8 +26,8 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "bedrock-throughput-operator.labels" -}}
-{{- with .Values.commonLabels }}
-{{- toYaml (omit . "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}
+{{- with omit .Values.commonLabels "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{- toYaml . }}
 {{ end }}
 {{- include "bedrock-throughput-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -61,6 +61,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $monitor := .monitor }}
 port: {{ ternary "metrics" "http" .root.Values.metrics.secure.enabled }}
 path: /metrics
+# The labels `namespace` and `name` of a metric are those of an object, not of the operator's pod.
+honorLabels: true
 {{- with $monitor.interval }}
 interval: {{ . }}
 {{- end }}
