@@ -58,7 +58,7 @@ enum Task {
         #[arg(long)]
         open: bool,
     },
-    /// Write the generated files: crds/, deploy/install.yaml, deploy/argocd/argocd-cm.yaml, the pictures and marked blocks of docs/
+    /// Write the generated files: crds/, files of charts/ and deploy/, the pictures and marked blocks of docs/
     Generate {
         /// Write nothing; show what differs and fail when something does
         #[arg(long)]
