@@ -121,6 +121,7 @@ impl Step {
             | Self::Lints
             | Self::Crates
             | Self::Build
+            | Self::Helm
             | Self::Generated
             | Self::Licences
             | Self::Workflows
