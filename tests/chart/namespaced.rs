@@ -50,7 +50,7 @@ fn nothing_of_the_cluster_is_touched_and_missing_rights_are_told() {
     let aws = aws(&["tenant-a-0", "tenant-b-0", "tenant-other-0"]);
     let tenant = tenant(cluster);
     let _kubelet = Kubelet::start(cluster, SYSTEM);
-    let mut command = cluster.helm_as(&tenant);
+    let mut command = Cluster::helm_as(&tenant);
     command.args(["install", RELEASE]).arg(chart(OPERATOR)).args(["--namespace", SYSTEM, "--wait", "--timeout", "90s"]);
     command.args(["--set", "watchNamespaces={tenant-a,tenant-b},clusterName=test,crds.enabled=false"]);
     succeed(command.args(values(&aws, SYSTEM)));

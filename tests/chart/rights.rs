@@ -25,7 +25,7 @@ fn rules(role: &Value) -> Vec<String> {
         let all = rule[field].as_array().into_iter().flatten();
         all.map(|word| word.as_str().expect("a text").to_owned()).collect()
     };
-    let rule = |rule: &Value| {
+    let line = |rule: &Value| {
         let groups = words(rule, "apiGroups");
         let resources = words(rule, "resources");
         let of_group = |group| resources.iter().map(move |resource| format!("{group}/{resource}"));
@@ -34,7 +34,7 @@ fn rules(role: &Value) -> Vec<String> {
         what.extend(words(rule, "resourceNames"));
         format!("{}: {}", what.join(" "), words(rule, "verbs").join(" "))
     };
-    role["rules"].as_array().expect("rules").iter().map(rule).collect()
+    role["rules"].as_array().expect("rules").iter().map(line).collect()
 }
 
 /// Every role that is rendered: its kind, namespace, name and rules.

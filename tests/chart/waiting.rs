@@ -95,9 +95,7 @@ fn helm_waits_until_aws_serves_it_and_fails_at_once_where_it_never_will() {
         "--timeout",
         TIMEOUT,
     ]));
-    succeed(
-        &mut helm(cluster, "install", folder.path(), TIMEOUT, "summarizer", V1).args(["--set", "id=summarizer-prod"]),
-    );
+    succeed(helm(cluster, "install", folder.path(), TIMEOUT, "summarizer", V1).args(["--set", "id=summarizer-prod"]));
     served(&aws, "summarizer");
     drop(operator);
 }

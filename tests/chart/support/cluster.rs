@@ -92,11 +92,11 @@ impl Cluster {
 
     /// helm, with all rights.
     pub fn helm(&self) -> Command {
-        self.helm_as(self.0.kubeconfig())
+        Self::helm_as(self.0.kubeconfig())
     }
 
     /// helm, as the user of another kubeconfig.
-    pub fn helm_as(&self, kubeconfig: &Path) -> Command {
+    pub fn helm_as(kubeconfig: &Path) -> Command {
         let mut command = helm::helm();
         command.env("KUBECONFIG", kubeconfig);
         command

@@ -12,7 +12,8 @@ const VARIES: [(&str, &str); 6] = [
     (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "(uuid)"),
     (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", "(time)"),
     (r"\b127\.0\.0\.1:\d+\b", "(address)"),
-    (r"\b[0-9a-f]{8}\b", "(hash)"),
+    // YAML quotes one that could be a number.
+    (r#""?\b[0-9a-f]{8}\b"?"#, "(hash)"),
     (r"\b\d+(\.\d+)?(ms|s|m|h|d)(\d+s)?\b", "(age)"),
     (r"[ \t]+", " "),
 ];
@@ -80,6 +81,7 @@ mod tests {
                 .unwrap()
         );
         assert!(same("hash 3f9c2a1b", "hash 00000000").unwrap());
+        assert!(same("hash: 3f9c2a1b", "hash: \"622848e1\"").unwrap());
         assert!(!same("name a", "name b").unwrap());
         assert!(!same("a", "a\nb").unwrap());
     }
