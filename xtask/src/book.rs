@@ -12,6 +12,7 @@ mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -207,7 +208,9 @@ fn judge(
 ) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     let mut stale = BTreeSet::new();
-    for (unit, ran) in units.iter().zip(ran) {
+    // A command may fail because of the one before it, which did not say so by its exit status.
+    let before = iter::once("").chain(ran.iter().map(|ran| ran.printed.as_str()));
+    for ((unit, ran), before) in units.iter().zip(ran).zip(before) {
         let Ran { printed, status } = ran;
         let place = format!("{}:{}", page.path, unit.line);
         let command = match &unit.what {
@@ -216,7 +219,11 @@ fn judge(
             What::File { name, .. } => format!("saving {name}"),
         };
         let Some(status) = status else {
-            problems.push(format!("{place}: failed, and nothing behind it was run:\n{command}\n{}", printed.trim()));
+            problems.push(format!(
+                "{place}: failed, and nothing behind it was run:\n{command}\n{}\nWhat was printed before: {}",
+                printed.trim(),
+                before.trim()
+            ));
             break;
         };
         let What::Shown { output, .. } = &unit.what else { continue };
