@@ -407,7 +407,10 @@ mod tests {
     fn a_tier_has_its_steps_and_what_they_need() {
         let steps = |tier| choose(tier, &[]).unwrap().into_iter().collect::<Vec<_>>();
         assert!(steps(Tier::PullRequest).iter().all(|step| step.tier() == Tier::PullRequest));
-        assert_eq!(steps(Tier::Gitops), [Step::Build, Step::ControlPlane, Step::GitopsPrograms, Step::Gitops]);
+        assert_eq!(
+            steps(Tier::Gitops),
+            [Step::Build, Step::Helm, Step::ControlPlane, Step::GitopsPrograms, Step::Gitops]
+        );
         let in_one = [Tier::PullRequest, Tier::Gitops].map(steps).concat().into_iter().collect::<BTreeSet<_>>();
         assert_eq!(in_one.len(), Step::ALL.len());
     }
