@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use axum::http::Uri;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
@@ -36,6 +37,8 @@ pub enum Command {
     /// Print the list of metrics as Markdown, for `docs/metrics.md`.
     #[command(hide = true)]
     Metrics,
+    /// Ask URLs until each has answered with success, as `helm test` does.
+    Check(Check),
 }
 
 /// The flags of `run`.
@@ -181,6 +184,23 @@ pub struct Plan {
     pub aws_timeout: Duration,
 }
 
+/// The flags of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// What to ask, such as http://bedrock-throughput-operator:8080/readyz
+    #[arg(required = true, value_parser = http_url, value_name = "URL")]
+    pub urls: Vec<Uri>,
+
+    /// How long each is tried
+    #[arg(long, default_value = "30s", value_parser = positive, value_name = "DURATION")]
+    pub timeout: Duration,
+}
+
+fn http_url(text: &str) -> Result<Uri, String> {
+    let url = text.parse::<Uri>().ok().filter(|url| url.scheme_str() == Some("http") && url.authority().is_some());
+    url.ok_or_else(|| "write a URL such as http://HOST:8080/readyz".to_owned())
+}
+
 /// A name that can stand in a tag, and before the `/` of an owner.
 fn cluster_name(text: &str) -> Result<String, String> {
     let is_legal = |c: char| c.is_ascii_alphanumeric() || "._:=+@-".contains(c);
@@ -230,6 +250,15 @@ mod tests {
         for flag in run.get_arguments().filter(|flag| flag.get_id() != "help") {
             let expected = format!("BTO_{}", flag.get_id().as_str().to_uppercase());
             assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
+        }
+    }
+
+    #[test]
+    fn only_urls_of_http_are_checked() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from([&["operator", "check"], arguments].concat());
+        assert!(parse(&["http://a:8080/readyz", "http://[::1]/metrics"]).is_ok());
+        for bad in [&["https://a/"][..], &["/readyz"], &["a:8080"], &[]] {
+            assert!(parse(bad).is_err(), "{bad:?}");
         }
     }
 

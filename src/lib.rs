@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod bedrock;
 pub mod budget;
 pub mod calls;
+pub mod check;
 pub mod claims;
 pub mod cli;
 pub mod cluster;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use bedrock_throughput_operator::{
+    check,
     cli::{Cli, Command},
     crd, metrics, preview, run, telemetry,
 };
@@ -53,6 +54,10 @@ fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Metrics => {
             print!("{}", metrics::descriptors::markdown());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check(flags) => {
+            runtime()?.block_on(check::run(flags))?;
             Ok(ExitCode::SUCCESS)
         }
     }

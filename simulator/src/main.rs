@@ -95,7 +95,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     configure(&server, cli)?;
     println!("# The AWS CLI and every SDK use the simulator with:");
     println!("export AWS_ENDPOINT_URL_BEDROCK={}", server.url());
-    println!("export AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=simulator AWS_SECRET_ACCESS_KEY=simulator");
+    // Version 1 of the AWS CLI reads the second one only.
+    println!("export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1");
+    println!("export AWS_ACCESS_KEY_ID=simulator AWS_SECRET_ACCESS_KEY=simulator");
     println!("# Its own controls: curl {}/_simulator/", server.url());
     runtime.block_on(signals.any());
     Ok(())

@@ -46,7 +46,7 @@ pub enum Decision {
 pub enum AccessError {
     /// The operator may not ask.
     #[error(
-        "RBAC does not let the operator find out who may read /metrics: bind the ClusterRole bedrock-throughput-operator-metrics-auth to it: {0}"
+        "RBAC does not let the operator find out who may read /metrics: bind the ClusterRole system:auth-delegator to it: {0}"
     )]
     Forbidden(String),
     /// The API server does not answer, or not with what was asked.

@@ -9,7 +9,7 @@ use std::{
 use axum::{Router, extract::Request, response::IntoResponse as _, routing::post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use xtask::folders;
+use xtask::{documents, folders};
 
 use crate::support::{
     aws::{ARN, Aws, Operation},
@@ -51,11 +51,13 @@ fn another_name_of_the_users_takes_its_place() {
     }
 }
 
-/// The environment variables that `deploy/base/deployment.yaml` sets.
+/// The environment variables that the Deployment of `deploy/install.yaml` sets.
 fn shipped_environment() -> BTreeMap<String, String> {
-    let file = folders::root().join("deploy/base/deployment.yaml");
+    let file = folders::root().join("deploy/install.yaml");
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let deployment: Value = serde_saphyr::from_str(&text).expect("a Deployment");
+    let manifests = documents::split(&text);
+    let deployment = manifests.iter().find(|manifest| documents::kind(manifest) == Some("Deployment"));
+    let deployment: Value = serde_saphyr::from_str(deployment.expect("a Deployment")).expect("YAML");
     let set = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().cloned().unwrap_or_default();
     let pair = |set: &Value| Some((set["name"].as_str()?.to_owned(), set["value"].as_str()?.to_owned()));
     set.iter().filter_map(pair).collect()

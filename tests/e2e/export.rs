@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use xtask::folders;
+use xtask::sandbox::rights;
 
 use crate::support::{
     aws::{ARN, Aws, NAME, NOVA, NOVA_ID, REGION, SUMMARIZER_V1, SUMMARIZER_V2},
@@ -215,7 +215,7 @@ fn without_the_rights_it_says_so_in_the_words_of_kubernetes_and_goes_on_with_the
     );
     assert!(message.contains(&words), "{message}");
     assert!(!message.contains("Status {"), "no words for programmers: {message}");
-    // The role, bound in this namespace alone, as the comment in deploy/base/rbac.yaml says.
+    // The role, bound in this namespace alone, as with the chart's value exportTo.namespaces.
     let role = "--clusterrole=bedrock-throughput-operator-export";
     let subject = format!("--serviceaccount=bedrock-throughput-system:{account}");
     env.cluster.kubectl(&["create", "rolebinding", "export", role, &subject]);
@@ -225,9 +225,10 @@ fn without_the_rights_it_says_so_in_the_words_of_kubernetes_and_goes_on_with_the
 
 #[test]
 fn the_rights_for_exports_are_a_role_of_their_own() {
-    let text = std::fs::read_to_string(folders::root().join("deploy/base/rbac.yaml")).expect("rbac.yaml");
-    let roles: Vec<&str> = text.split("\n---\n").filter(|document| document.contains("kind: ClusterRole\n")).collect();
+    let rights = rights().expect("the rights that are shipped");
+    let roles: Vec<&str> =
+        rights.iter().map(String::as_str).filter(|role| role.contains("kind: ClusterRole\n")).collect();
     let with_config_maps: Vec<&str> = roles.into_iter().filter(|role| role.contains("configmaps")).collect();
     assert_eq!(with_config_maps.len(), 1);
-    assert!(with_config_maps[0].contains("name: bedrock-throughput-operator-export"), "{}", with_config_maps[0]);
+    assert!(with_config_maps[0].contains("name: \"bedrock-throughput-operator-export\""), "{}", with_config_maps[0]);
 }

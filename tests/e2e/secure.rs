@@ -12,11 +12,12 @@ use crate::support::{
     environment::{Namespace, PATIENCE, settings},
     operator::{Operator, Settings},
     proxy::Proxy,
-    rights::{ROLE, SYSTEM, account_with},
+    rights::{ROLE, SYSTEM, account_with, make_the_role_to_read},
 };
 
-/// The shipped roles: to find out who may read, and to read.
-const AUTH: &str = "bedrock-throughput-operator-metrics-auth";
+/// The role that the chart binds to find out who may read; every cluster has it.
+const AUTH: &str = "system:auth-delegator";
+/// The role to read, as the chart has it.
 const READER: &str = "bedrock-throughput-operator-metrics-reader";
 
 /// An operator that serves `/metrics` by TLS, at a port that the system gives it.
@@ -80,6 +81,7 @@ fn der(pem: &str) -> Vec<u8> {
 
 /// A new `ServiceAccount` with these cluster roles, and its token.
 fn reader(name: &str, cluster_roles: &[&str]) -> String {
+    make_the_role_to_read(READER);
     account_with(name, cluster_roles);
     plane().kubectl(&["--namespace", SYSTEM, "create", "token", name]).trim().to_owned()
 }

@@ -50,17 +50,18 @@ impl Binaries {
         let messages = messages(&mut command)?;
         Ok(Self { operator: executable(&messages, OPERATOR)?, simulator: executable(&messages, SIMULATOR)? })
     }
-}
 
-/// The operator as it is built for the tests of the workspace, which is other than what [`Binaries::build`] makes: tests
-/// switch on features of dependencies. After a build of the tests it costs nothing.
-///
-/// # Errors
-/// When something does not compile.
-pub fn operator_of_the_tests() -> Result<PathBuf> {
-    let mut command = folders::cargo();
-    command.args(["test", "--locked", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
-    executable(&messages(&mut command)?, OPERATOR)
+    /// Both as they are built for the tests of the workspace, which is other than what [`Binaries::build`] makes: tests
+    /// switch on features of dependencies. After a build of the tests it costs nothing.
+    ///
+    /// # Errors
+    /// When something does not compile.
+    pub fn of_the_tests() -> Result<Self> {
+        let mut command = folders::cargo();
+        command.args(["test", "--locked", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
+        let messages = messages(&mut command)?;
+        Ok(Self { operator: executable(&messages, OPERATOR)?, simulator: executable(&messages, SIMULATOR)? })
+    }
 }
 
 fn messages(command: &mut Command) -> Result<String> {

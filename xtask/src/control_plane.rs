@@ -13,7 +13,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 pub use self::assets::Assets;
 pub use self::audit::AuditEvent;
@@ -71,7 +71,10 @@ impl ControlPlane {
         let mut tries = 1;
         loop {
             match Self::try_start(assets, options) {
-                Err(error) if tries < TRIES && port_was_taken(&error) => tries += 1,
+                Err(error) if tries < TRIES && port_was_taken(&error) => {
+                    tries += 1;
+                    options.folder.as_deref().map_or(Ok(()), wait_until_removed)?;
+                }
                 result => return result,
             }
         }
@@ -273,6 +276,57 @@ fn still_running(process: &mut Guarded) -> Result<()> {
     Err(anyhow!(Fatal(message)))
 }
 
+/// etcd's guard removes the folder a moment after etcd has ended, and would remove what the next try puts there.
+fn wait_until_removed(folder: &Path) -> Result<()> {
+    wait_until(Duration::from_secs(10), "what the try before left is removed", || {
+        if folder.exists() {
+            bail!("{} still exists", folder.display());
+        }
+        Ok(())
+    })
+}
+
 fn port_was_taken(error: &anyhow::Error) -> bool {
     format!("{error:#}").contains("address already in use")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Programs that play a control plane whose first etcd finds its port taken, and whose second one says whether it
+    /// still has its keys after a while.
+    fn programs(folder: &Path, data: &Path) -> Assets {
+        let (first, keys) = (folder.join("first"), data.join("keys/sa.key"));
+        let etcd = format!(
+            "if mkdir '{}'; then echo 'bind: address already in use' >&2; exit 1; fi\n\
+             sleep 1; [ -f '{}' ] && echo 'the keys are there' >&2; exit 1",
+            first.display(),
+            keys.display()
+        );
+        let scripts = [
+            ("etcd", etcd.as_str()),
+            ("kube-apiserver", "exec sleep 60"),
+            ("kube-controller-manager", "exit 1"),
+            ("kubectl", "exit 1"),
+        ];
+        for (name, script) in scripts {
+            let path = folder.join(name);
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Assets::in_folder(folder).unwrap()
+    }
+
+    #[test]
+    fn a_second_try_in_the_same_folder_keeps_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let assets = programs(folder.path(), &data);
+        let options = Options { folder: Some(data), ..Options::default() };
+        let error = format!("{:#}", ControlPlane::start_with(&assets, &options).unwrap_err());
+        assert!(error.contains("the keys are there"), "{error}");
+    }
 }

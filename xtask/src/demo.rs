@@ -163,14 +163,15 @@ impl Demo {
 
     fn keep(&mut self) -> Result<()> {
         let mut interrupts = Interrupts::catch()?;
-        let (plane, aws) = (&self.sandbox.control_plane, self.sandbox.simulator.url());
+        let (plane, aws, region) = (&self.sandbox.control_plane, self.sandbox.simulator.url(), simulator::REGION);
         let path = |path: &std::path::Path| shell_word(&path.to_string_lossy());
         Screen::heading("Everything stays up until Ctrl-C. In another terminal:");
         Screen::output(&format!(
             "export PATH={}:\"$PATH\" KUBECONFIG={}\n\
              kubectl get pt --output wide --watch\n\
              \n\
-             export AWS_ENDPOINT_URL_BEDROCK={aws} AWS_REGION={} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n\
+             export AWS_ENDPOINT_URL_BEDROCK={aws} AWS_REGION={region} AWS_DEFAULT_REGION={region}\n\
+             export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}\n\
              aws bedrock list-provisioned-model-throughputs\n\
              \n\
              curl {}/metrics\n\
@@ -178,7 +179,6 @@ impl Demo {
              tail -f {}",
             path(plane.assets().folder()),
             path(&self.developer),
-            simulator::REGION,
             simulator::OPERATOR_KEY,
             simulator::SECRET,
             self.sandbox.operator_url(),

@@ -92,6 +92,27 @@ pub fn files_with(root: &Path, folder: &Path, extension: &str) -> Result<Vec<Pat
     Ok(files)
 }
 
+/// As [`files_with`], also those of the folders in it.
+///
+/// # Errors
+/// As there.
+pub fn files_below(root: &Path, folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut files = files_with(root, folder, extension)?;
+    let path = root.join(folder);
+    if !path.is_dir() {
+        return Ok(files);
+    }
+    let reading = || format!("reading the folder {}", path.display());
+    for entry in fs::read_dir(&path).with_context(reading)? {
+        let entry = entry.with_context(reading)?;
+        if entry.file_type().with_context(reading)?.is_dir() {
+            files.extend(files_below(root, &folder.join(entry.file_name()), extension)?);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
 fn metadata() -> Result<serde_json::Value> {
     let output = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])

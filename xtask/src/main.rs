@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use xtask::control_plane::{assets, detached};
 use xtask::progress::say;
-use xtask::{bench, demo, generate, steps};
+use xtask::{bench, book, demo, generate, steps};
 
 /// The project's own tasks.
 #[derive(Debug, Parser)]
@@ -43,7 +43,22 @@ enum Task {
         #[arg(long)]
         list: bool,
     },
-    /// Write the generated files: crds/, deploy/install.yaml, deploy/argocd/argocd-cm.yaml, marked blocks in README.md and docs/
+    /// Check the links of the documentation, and render it as a site
+    Book {
+        /// Also run what the pages show, as `test` does
+        #[arg(long)]
+        run: bool,
+        /// Run it, and put what the commands print now into the pages
+        #[arg(long)]
+        write: bool,
+        /// Run only this page; may be given several times
+        #[arg(long, value_name = "FILE")]
+        only: Vec<String>,
+        /// Show it in a browser
+        #[arg(long)]
+        open: bool,
+    },
+    /// Write the generated files: crds/, files of charts/ and deploy/, the pictures and marked blocks of docs/
     Generate {
         /// Write nothing; show what differs and fail when something does
         #[arg(long)]
@@ -113,6 +128,10 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Test { only, gitops, list: false } => {
             steps::run(if gitops { steps::Tier::Gitops } else { steps::Tier::PullRequest }, &only)
+        }
+        Task::Book { run, write, only, open } => {
+            let run = run || write || !only.is_empty();
+            book::run(book::Settings { run, write, only: &only, open })
         }
         Task::Generate { check } => generate::run(check, None),
     }

@@ -2,6 +2,7 @@
 //! `ServiceAccount` with exactly the rights that `deploy/` ships.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,18 +12,22 @@ use serde_json::Value;
 
 use crate::binaries::Binaries;
 use crate::control_plane::{AuditEvent, ControlPlane, Options};
+use crate::documents;
 use crate::folders;
 use crate::ports::free_port;
 use crate::process::{Guard, Guarded, Output};
 use crate::simulator::{self, Simulator};
 use crate::wait::{Fatal, wait_until};
 
-/// The operator's namespace and `ServiceAccount`, as in `deploy/base`.
+/// The operator's namespace and `ServiceAccount`, as in `deploy/install.yaml`.
 pub const OPERATOR_NAMESPACE: &str = "bedrock-throughput-system";
-pub(crate) const OPERATOR_ACCOUNT: &str = "bedrock-throughput-operator";
+/// See there.
+pub const OPERATOR_ACCOUNT: &str = "bedrock-throughput-operator";
 
-/// What gives the operator its rights, below `deploy/base`; all but the deployment, whose place the process takes.
-const RIGHTS: [&str; 4] = ["namespace.yaml", "service-account.yaml", "rbac.yaml", "user-roles.yaml"];
+/// What everybody applies who installs without helm.
+const INSTALL: &str = "deploy/install.yaml";
+/// The kinds in it that give the operator and its users their rights. The process takes the place of the Deployment.
+const RIGHTS: [&str; 6] = ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
@@ -171,7 +176,28 @@ pub fn install(control_plane: &ControlPlane) -> Result<()> {
     let root = folders::root();
     control_plane.apply(&root.join("crds"))?;
     control_plane.kubectl_output(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"])?;
-    RIGHTS.iter().try_for_each(|name| control_plane.apply(&root.join("deploy/base").join(name)))
+    install_rights(control_plane)
+}
+
+/// The rights that `deploy/` ships, without the CRD.
+///
+/// # Errors
+/// When the API server does not accept them.
+pub fn install_rights(control_plane: &ControlPlane) -> Result<()> {
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().context("making a temporary file")?;
+    file.write_all(documents::join(rights()?.iter().map(String::as_str)).as_bytes()).context("writing the rights")?;
+    control_plane.apply(file.path())
+}
+
+/// The manifests of the rights that `deploy/` ships, as they stand there.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn rights() -> Result<Vec<String>> {
+    let text = fs::read_to_string(folders::root().join(INSTALL)).with_context(|| format!("reading {INSTALL}"))?;
+    let mut rights = documents::split(&text);
+    rights.retain(|manifest| documents::kind(manifest).is_some_and(|kind| RIGHTS.contains(&kind)));
+    Ok(rights)
 }
 
 /// Starts the operator of a plan, with nothing but its own settings, and does not wait until it is ready.

@@ -12,13 +12,10 @@ use tokio::runtime::Runtime;
 use xtask::{
     control_plane::{AuditEvent, ControlPlane, Options},
     folders,
+    sandbox::{OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, install_rights},
     wait::wait_until,
 };
 
-/// The namespace of `deploy/base`.
-const OPERATOR_NAMESPACE: &str = "bedrock-throughput-system";
-/// The `ServiceAccount` of `deploy/base`.
-const OPERATOR_ACCOUNT: &str = "bedrock-throughput-operator";
 /// The operator in the audit log.
 const OPERATOR_USER: &str = "system:serviceaccount:bedrock-throughput-system:bedrock-throughput-operator";
 
@@ -58,9 +55,7 @@ impl Plane {
     pub fn start(options: &Options) -> Self {
         let processes = ControlPlane::start(options).expect("starting the control plane");
         let admin = client(processes.kubeconfig());
-        for file in ["namespace.yaml", "service-account.yaml", "rbac.yaml", "metrics-roles.yaml"] {
-            processes.apply(&folders::root().join("deploy/base").join(file)).expect("installing the operator's rights");
-        }
+        install_rights(&processes).expect("installing the operator's rights");
         let operator_kubeconfig = processes
             .service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
             .expect("a kubeconfig for the operator");

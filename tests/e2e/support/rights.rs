@@ -20,6 +20,14 @@ pub fn account_with(name: &str, cluster_roles: &[&str]) -> PathBuf {
     plane().processes.service_account_kubeconfig(SYSTEM, name).expect("a kubeconfig")
 }
 
+/// Makes the cluster role that lets somebody read `/metrics`, as the chart does where they are served by TLS.
+pub fn make_the_role_to_read(name: &str) {
+    apply(&json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name},
+        "rules": [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}],
+    }));
+}
+
 /// Gives a `ServiceAccount` a cluster role in all namespaces.
 pub fn bind(account: &str, cluster_role: &str) {
     apply(&json!({

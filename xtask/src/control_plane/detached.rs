@@ -12,7 +12,7 @@ use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 
 use super::{ControlPlane, Options, assets};
@@ -98,8 +98,8 @@ pub fn down() -> Result<bool> {
         return Ok(false);
     }
     let keeper = wait_until(Duration::from_secs(5), "the keeper says its process id", || place.read_keeper())?;
-    let pid = i32::try_from(keeper).ok().and_then(Pid::from_raw);
-    let pid = pid.with_context(|| format!("{} names the process {keeper}, which is none", place.state().display()))?;
+    let pid = pid(keeper)
+        .with_context(|| format!("{} names the process {keeper}, which is none", place.state().display()))?;
     kill_process(pid, Signal::TERM).with_context(|| format!("sending SIGTERM to the keeper, process {keeper}"))?;
     wait_until(DOWN_WITHIN, "the control plane has ended", || {
         if place.keeper_lives()? {
@@ -111,6 +111,10 @@ pub fn down() -> Result<bool> {
         Ok(())
     })?;
     Ok(true)
+}
+
+fn pid(keeper: u32) -> Option<Pid> {
+    i32::try_from(keeper).ok().and_then(Pid::from_raw)
 }
 
 /// The keeper: starts a control plane and holds it until SIGTERM, SIGINT or SIGHUP, or until one of its programs ends.
@@ -210,6 +214,11 @@ impl Place {
         if !self.keeper_lives()? {
             bail!("no keeper runs");
         }
+        let keeper = self.read_keeper()?;
+        // A keeper that has the lock and has not written yet is read as the one before it.
+        if pid(keeper).is_none_or(|pid| test_kill_process(pid).is_err()) {
+            bail!("the keeper has not written yet");
+        }
         let value = self.value()?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned).context("it is not ready");
         Ok(Up {
@@ -217,7 +226,7 @@ impl Place {
             server: text("server")?,
             assets: text("assets")?.into(),
             logs: text("logs")?.into(),
-            keeper: self.read_keeper()?,
+            keeper,
         })
     }
 }
@@ -233,7 +242,7 @@ mod tests {
     }
 
     fn state() -> Value {
-        json!({"keeper": 7, "kubeconfig": "/k", "server": "https://127.0.0.1:1", "assets": "/a b", "logs": "/l"})
+        json!({"keeper": process::id(), "kubeconfig": "/k", "server": "https://127.0.0.1:1", "assets": "/a b", "logs": "/l"})
     }
 
     #[test]
@@ -243,7 +252,7 @@ mod tests {
         assert!(place.read().unwrap_err().to_string().contains("no keeper runs"));
         let lock = place.try_lock().unwrap();
         assert!(lock.is_some() && place.keeper_lives().unwrap());
-        assert_eq!(place.read().unwrap().keeper, 7);
+        assert_eq!(place.read().unwrap().keeper, process::id());
         drop(lock);
         // Another test that starts a process just now has a copy of the lock until that process runs its program.
         wait_until(Duration::from_secs(5), "the lock is free", || {
@@ -256,11 +265,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_keeper_before_wrote_is_not_what_this_one_says() {
+        let (_folder, place) = place();
+        let mut before = Command::new("true").spawn().unwrap();
+        before.wait().unwrap();
+        let mut stale = state();
+        stale["keeper"] = json!(before.id());
+        place.write(&stale).unwrap();
+        let _lock = place.try_lock().unwrap();
+        assert!(place.read().unwrap_err().to_string().contains("has not written yet"));
+    }
+
+    #[test]
     fn a_keeper_that_starts_is_not_ready() {
         let (_folder, place) = place();
         let _lock = place.try_lock().unwrap();
-        place.write(&json!({"keeper": 7})).unwrap();
-        assert_eq!(place.read_keeper().unwrap(), 7);
+        place.write(&json!({"keeper": process::id()})).unwrap();
+        assert_eq!(place.read_keeper().unwrap(), process::id());
         assert!(place.read().unwrap_err().to_string().contains("not ready"));
     }
 
