@@ -57,7 +57,7 @@
 {{- end }}
 {{- if .log.levelConfigMap }}
 - name: BTO_LOG_LEVEL_FILE
-  value: /etc/bedrock-throughput-operator/log/level
+  value: /etc/bedrock-throughput-operator/log/log-level
 {{- end }}
 - name: BTO_HTTP_ADDR
   value: {{ printf "%s:%d" .http.address (int .http.port) | quote }}
