@@ -28,7 +28,9 @@ impl<B: Looks> Fenced<B> {
     pub fn new(inner: B, term: Term) -> Self {
         Self { inner, term }
     }
+}
 
+impl<B: Send + Sync> Fenced<B> {
     fn pass<'a, T: Send + 'a>(
         &'a self,
         call: impl FnOnce(&'a B) -> BoxFuture<'a, Result<T, Fault>> + Send + 'a,
@@ -124,5 +126,40 @@ impl<B: Bedrock> Bedrock for Fenced<B> {
         keys: &'a BTreeSet<String>,
     ) -> BoxFuture<'a, Result<Accepted, Fault>> {
         self.pass(|inner| inner.untag_throughput(region, arn, keys))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_begun_only_while_the_term_holds() {
+        let term = Term::not_begun();
+        let fenced = Fenced { inner: AtomicU32::new(0), term: term.clone() };
+        let call = || fenced.pass(|calls| async { Ok(calls.fetch_add(1, Ordering::SeqCst)) }.boxed());
+        assert!(call().now_or_never().is_none(), "it does not lead yet");
+        term.extend(Instant::now() + Duration::from_mins(1));
+        assert_eq!(call().now_or_never(), Some(Ok(0)));
+        // Decided in time, and held up: by the budget, or with the whole process.
+        let held_up = call();
+        term.extend(Instant::now());
+        assert!(held_up.now_or_never().is_none(), "nobody has told it yet that its time is over");
+        term.extend(Instant::now() + Duration::from_mins(1));
+        let held_up = call();
+        term.end();
+        assert!(held_up.now_or_never().is_none());
+        assert_eq!(fenced.inner.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_process_that_is_alone_is_held_up_by_nothing() {
+        let fenced = Fenced { inner: (), term: Term::without_end() };
+        assert_eq!(fenced.pass(|()| async { Ok(()) }.boxed()).now_or_never(), Some(Ok(())));
     }
 }

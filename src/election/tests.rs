@@ -443,8 +443,15 @@ impl World {
         self.schedule(place, at, Event::Wake);
     }
 
-    fn latency(&mut self) -> Millis {
-        if self.trouble && self.random.one_in(10) { self.random.below(9_000) } else { 1 + self.random.below(50) }
+    fn latency(&mut self, place: usize) -> Millis {
+        if !self.trouble || !self.random.one_in(10) {
+            return 1 + self.random.below(50);
+        }
+        if self.random.one_in(2) {
+            // What is slow is often gone soon after.
+            self.processes[place].cut_until = self.now + self.random.below(40_000);
+        }
+        self.random.below(6_000)
     }
 
     fn send(&mut self, place: usize, request: Request) {
@@ -456,7 +463,7 @@ impl World {
         if self.trouble && (is_cut || self.random.one_in(30)) {
             return;
         }
-        let at = self.now + self.latency();
+        let at = self.now + self.latency(place);
         self.schedule(place, at, Event::Arrives(number, request));
     }
 
@@ -477,7 +484,7 @@ impl World {
         if life != self.processes[place].life || (self.trouble && self.random.one_in(30)) {
             return;
         }
-        let at = self.now + self.latency();
+        let at = self.now + self.latency(place);
         self.schedule(place, at, Event::Answered(number, answer));
     }
 
