@@ -29,9 +29,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Read, Self::Change];
-
     /// The kind as it stands in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -93,8 +90,8 @@ pub struct Place {
     pub is_paced: bool,
 }
 
-/// How long one has time to begin with what its turn came for.
-const TURN: Duration = Duration::from_secs(10);
+/// How long one has time to begin with what its turn came for: to look, if need be with calls that are paced themselves.
+const TURN: Duration = Duration::from_mins(1);
 
 /// How many may have a turn to look at the same time while looks are paced: each may take several calls.
 const READERS: usize = 4;
@@ -139,6 +136,16 @@ impl<W: Clone + Eq + Hash> Budget<W> {
     /// Asks for a turn. Who is told to wait is called by [`Budget::next_turns`]; asking again is no harm. Who has a turn gives it back by
     /// [`Budget::done`].
     pub fn ask(&mut self, region: &Region, kind: Kind, namespace: &str, who: &W, now: Timestamp) -> Answer {
+        // Who has the turn to change something looks first: it would else lose the one turn while it waits for the other.
+        let is_to_change = match kind {
+            Kind::Read => {
+                self.lanes.get(&(region.clone(), Kind::Change)).is_some_and(|lane| lane.turns.contains_key(who))
+            }
+            Kind::Change => false,
+        };
+        if is_to_change {
+            return Answer::Go;
+        }
         self.lane(region, kind, now).ask(namespace, who, now)
     }
 

@@ -1,5 +1,8 @@
 //! The driver: one pass over one object, from the manifest to the report.
 
+mod finalizer;
+mod telling;
+
 use std::{
     sync::{
         Arc,
@@ -14,15 +17,16 @@ use kube::{Resource as _, ResourceExt as _, runtime::controller::Action};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use self::{finalizer::has_finalizer, telling::publish};
 use crate::{
     act::{self, Done},
-    backoff::{Backoff, random},
+    backoff::Backoff,
     bedrock::Bedrock,
     budget::{Kind, Place},
     calls::{Call, Change},
     claims::{Claimant, Claims, left_to},
-    conditions::{ConditionType, Reason, find, truncated},
-    crd::{FINALIZER, ProvisionedThroughput, ProvisionedThroughputStatus},
+    conditions::{ConditionType, Reason, find},
+    crd::ProvisionedThroughputStatus,
     desired::{Defaults, Desired, InvalidSpec},
     export::Exporter,
     history::{Answer, History, LastCall},
@@ -30,19 +34,16 @@ use crate::{
     metrics::Metrics,
     observe::{Demand, Sources},
     observed::Observed,
-    outcome::{Export, Notice, Outcome, Severity, Verdict, Wake, before_the_next, outcome, with_accepted},
-    plan::{Permits, Plan, RETAINED, Situation, plan, with_ownership},
+    outcome::{Export, Verdict, before_the_next, with_accepted},
+    plan::{Permits, Plan, Situation, plan, with_ownership},
     report::{Asked, Live, ReportError, Reporter, Subject, Watched},
-    schedule::{self, Due},
+    schedule,
     traces::Traces,
     turns::Turns,
 };
 
 /// The pauses after a fault in a row of faults. The cap bounds how long the end of an outage goes unnoticed by an object.
 pub const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_mins(2) };
-
-/// The pause before a pass that could not be carried through is made again: what it waits for comes at once.
-const AGAIN_SOON: Duration = Duration::from_millis(500);
 
 /// How long after the start the lists of all watched namespaces are waited for, before anything is changed at AWS. One that cannot be listed
 /// is told by `/readyz`, and does not hold up the others for ever.
@@ -53,9 +54,6 @@ const TELL_FROM: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)
 
 /// How old the look may be from which an object acts that waited for its turn.
 const LOOK_OF_A_TURN: Duration = Duration::from_secs(30);
-
-/// The longest text of the API server that is passed on, in bytes.
-const DETAIL_MAX: usize = 512;
 
 /// Everything that a pass needs.
 #[derive(Debug)]
@@ -175,26 +173,6 @@ pub async fn tell_the_rest(context: &Context) {
     future::join_all(told).await;
 }
 
-/// Publishes the events of a pass. It is worth a try, and no more: the status has it all.
-async fn publish(context: &Context, subject: &Subject, notices: Vec<Notice>) {
-    for notice in notices {
-        if let Err(error) = context.reporter.publish(subject, &notice, Timestamp::now()).await {
-            tracing::warn!(reason = notice.reason, %error, "an event could not be published");
-        }
-    }
-}
-
-fn has_finalizer(live: &Live) -> bool {
-    live.finalizers.iter().any(|finalizer| finalizer == FINALIZER)
-}
-
-/// What is left of a pass whose status has been written.
-struct Written {
-    headline: Reason,
-    action: Action,
-    notices: Vec<Notice>,
-}
-
 struct Pass<'a> {
     context: &'a Context,
     subject: &'a Subject,
@@ -234,7 +212,7 @@ impl Pass<'_> {
         let history = self.history();
         let mut demand = self.demand(&desired, &history);
         let turns = &self.context.turns;
-        let _turn = if Sources::takes_own_calls(&desired, &history) {
+        let turn = if Sources::takes_own_calls(&desired, &history) {
             match turns.take(&desired.region, Kind::Read, self.subject) {
                 Ok(turn) => Some(turn),
                 Err(place) => return self.wait_for_a_turn(&desired, None, place).await,
@@ -272,6 +250,7 @@ impl Pass<'_> {
                 _ => break (observed, plan),
             }
         };
+        drop(turn);
         match plan {
             Plan::Act(change) => self.send(&desired, &observed, &history, &change).await,
             Plan::LetGo { message, is_deleted } => self.let_go(message, is_deleted).await,
@@ -289,67 +268,6 @@ impl Pass<'_> {
             return self.let_go(left_to(holder), false).await;
         }
         self.tell(Some(desired), Verdict::Rival { holder: &holder.to_string() }, None).await
-    }
-
-    /// Sees to it that an object has the finalizer where its throughput is to be deleted with it, and only there. Returns the result of the
-    /// pass where nothing is left to do.
-    async fn keep_finalizer(
-        &mut self,
-        object: &ProvisionedThroughput,
-    ) -> Result<Option<(Reason, Action)>, ReportError> {
-        let has = has_finalizer(&self.live);
-        let deletes = object.spec.management_policy.deletes(object.spec.deletion_policy);
-        let is_going = object.meta().deletion_timestamp.is_some();
-        if deletes && !has && !is_going {
-            let mut finalizers = self.live.finalizers.clone();
-            finalizers.push(FINALIZER.to_owned());
-            return self.set_finalizers(finalizers).await;
-        }
-        if !deletes && has {
-            if is_going {
-                return self.let_go(RETAINED.to_owned(), false).await.map(Some);
-            }
-            return self.set_finalizers(self.other_finalizers()).await;
-        }
-        Ok(None)
-    }
-
-    fn other_finalizers(&self) -> Vec<String> {
-        self.live.finalizers.iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect()
-    }
-
-    async fn set_finalizers(&mut self, finalizers: Vec<String>) -> Result<Option<(Reason, Action)>, ReportError> {
-        let only_at = self.live.resource_version.clone();
-        match self.context.reporter.set_finalizers(self.subject, &finalizers, &only_at).await {
-            Ok(live) => {
-                self.memory.written = Some(Box::new((live.clone(), self.prior.clone())));
-                self.live = live;
-                Ok(None)
-            }
-            Err(ReportError::Conflict) => Ok(Some(self.again_soon())),
-            Err(error @ (ReportError::Gone | ReportError::Timeout)) => Err(error),
-            Err(ReportError::Kube(error)) => {
-                let said = truncated(error.to_string(), DETAIL_MAX);
-                self.tell(None, Verdict::FinalizerFailed(&said), None).await.map(Some)
-            }
-        }
-    }
-
-    /// Lets an object go whose deletion waited for this.
-    async fn let_go(&mut self, message: String, is_deleted: bool) -> Result<(Reason, Action), ReportError> {
-        let reason = if is_deleted { "Deleted" } else { "Released" };
-        let arn = self.prior.provisioned_model_arn.as_deref();
-        tracing::info!(arn, reason, message, "the object is let go");
-        let notice = Notice { severity: Severity::Normal, reason, note: message, ends: None };
-        // Before the object is gone, and once, however often the write is tried.
-        if !std::mem::replace(&mut self.memory.told_of_the_end, true) {
-            publish(self.context, self.subject, vec![notice]).await;
-        }
-        match self.set_finalizers(self.other_finalizers()).await {
-            Ok(Some(again)) => Ok(again),
-            Ok(None) | Err(ReportError::Gone) => Ok((Reason::Deleting, Action::await_change())),
-            Err(error) => Err(error),
-        }
     }
 
     /// Writes down for applications what was found.
@@ -391,7 +309,6 @@ impl Pass<'_> {
             Ok(turn) => turn,
             Err(place) => return self.wait_for_a_turn(desired, Some((observed, history, change)), place).await,
         };
-        self.memory.turn_at = None;
         let sent_at = Timestamp::now();
         let (status, ended) = before_the_next(&self.prior, observed, history, change, sent_at);
         self.prior = status;
@@ -475,10 +392,9 @@ impl Pass<'_> {
         let is_open = status.plan.as_ref().is_some_and(|plan| plan.sent_at.is_some());
         if !is_long || is_told || !is_news || is_open {
             let pause = place.about.clamp(AFTER_A_FAULT.first, AFTER_A_FAULT.cap).max(paced);
-            return Ok((Reason::RateLimited, Action::requeue(pause.saturating_mul(2))));
+            return Ok((Reason::RateLimited, self.requeue(pause.saturating_mul(2))));
         }
         self.prior = status;
-        self.memory.turn_at = Some(turn_at);
         let due = due.map(|(observed, _, change)| (observed, change));
         let mut written = self.write(Some(desired), Verdict::Queued { due, place, turn_at }, None).await?;
         written.notices.splice(..0, ended);
@@ -529,190 +445,6 @@ impl Pass<'_> {
             .any(|reason| told_of(&self.prior, *reason));
         let undecided = undecided || is_model_awaited;
         Demand { not_before, closely: changed || undecided }
-    }
-
-    /// Tells the result of the pass, if it is another than before.
-    async fn tell(
-        &mut self,
-        desired: Option<&Desired>,
-        verdict: Verdict<'_>,
-        retry_after: Option<Duration>,
-    ) -> Result<(Reason, Action), ReportError> {
-        let Written { headline, action, notices } = self.write(desired, verdict, retry_after).await?;
-        publish(self.context, self.subject, notices).await;
-        Ok((headline, action))
-    }
-
-    /// Writes the status, if it is another than before.
-    async fn write(
-        &mut self,
-        desired: Option<&Desired>,
-        verdict: Verdict<'_>,
-        retry_after: Option<Duration>,
-    ) -> Result<Written, ReportError> {
-        let now = Timestamp::now();
-        let told = outcome(&self.prior, self.generation, desired, verdict, now);
-        self.log(&told, verdict);
-        let Outcome { status, notices, wake, until, headline } = told;
-        self.context.metrics.show(self.subject, &status);
-        self.context.metrics.compare(self.subject, &self.prior, &status);
-        if let Some(observed) = verdict.observed() {
-            self.context.metrics.show_model(self.subject, observed);
-        }
-        let is_sending = matches!(verdict, Verdict::Sending { .. });
-        if status != self.prior || is_sending {
-            let reporter = &self.context.reporter;
-            // What is decided is done only for the object that it was decided from.
-            let only_at = Some(self.live.resource_version.as_str()).filter(|_| is_sending);
-            let live = match verdict {
-                Verdict::Invalid(InvalidSpec::Unreadable(_)) => {
-                    reporter.write_conditions(self.subject, &status).await?
-                }
-                _ => reporter.write(self.subject, &status, only_at).await?,
-            };
-            self.context.metrics.wrote_status();
-            self.memory.written = Some(Box::new((live.clone(), status.clone())));
-            self.live = live;
-            if status.plan.as_ref().is_none_or(|plan| plan.sent_at.is_none()) {
-                self.memory.accepted = None;
-            }
-            self.prior = status;
-        }
-        for cause in notices.iter().filter_map(|notice| notice.ends) {
-            self.context.metrics.served(self.subject, cause);
-        }
-        let looked_at = verdict.observed().map_or(now, |observed| observed.looked_at);
-        Ok(Written { headline, action: self.wake(wake, until, desired, looked_at, retry_after), notices })
-    }
-
-    fn wake(
-        &mut self,
-        wake: Wake,
-        until: Option<Timestamp>,
-        desired: Option<&Desired>,
-        looked_at: Timestamp,
-        retry_after: Option<Duration>,
-    ) -> Action {
-        let interval = desired.map_or(self.context.defaults.interval, |desired| desired.interval);
-        match wake {
-            Wake::Interval => {
-                self.rest();
-                let now = Timestamp::now();
-                let due = schedule::after_an_interval(looked_at, interval, self.context.phase, now, random());
-                self.come_back(until.map_or(due, |until| due.at_the_latest(until, now)))
-            }
-            Wake::Following => {
-                self.memory.failures = 0;
-                self.follow(looked_at)
-            }
-            Wake::Backoff => {
-                self.memory.follows = 0;
-                let pause = AFTER_A_FAULT.pause(self.memory.failures, retry_after);
-                self.memory.failures = self.memory.failures.saturating_add(1);
-                self.memory.next_look = Some(Timestamp::now());
-                self.requeue(pause)
-            }
-            Wake::OnChange => {
-                self.rest();
-                self.memory.next_look = None;
-                Action::await_change()
-            }
-        }
-    }
-
-    fn rest(&mut self) {
-        self.context.traces.end(&self.subject.uid);
-        self.memory.follows = 0;
-        self.memory.failures = 0;
-    }
-
-    fn follow(&mut self, since: Timestamp) -> Action {
-        let looks = self.memory.follows;
-        self.memory.follows = looks.saturating_add(1);
-        self.come_back(schedule::following(since, looks, self.context.phase, Timestamp::now(), random()))
-    }
-
-    fn come_back(&mut self, due: Due) -> Action {
-        let Due { not_before, pause } = due;
-        self.memory.next_look = Some(not_before);
-        self.requeue(pause)
-    }
-
-    /// The result of a pass that is not carried through, because somebody changed the object in the middle of it or not all objects are
-    /// known yet. The watch brings what is new; the pause is for the case that it has brought it already.
-    fn again_soon(&self) -> (Reason, Action) {
-        (Reason::Updating, self.requeue(AGAIN_SOON))
-    }
-
-    fn requeue(&self, pause: Duration) -> Action {
-        let Subject { namespace, name, uid: _ } = self.subject;
-        self.context.metrics.due(namespace, name, pause);
-        Action::requeue(pause)
-    }
-
-    /// One line for each decision; the usual one, that all is as it was, only for debugging.
-    fn log(&self, told: &Outcome, verdict: Verdict<'_>) {
-        let Outcome { status, notices, wake, until: _, headline } = told;
-        let detail = status.conditions.first().map(|ready| ready.message.as_str());
-        let request_id = match verdict.fault() {
-            Some(fault) => fault.request_id.clone(),
-            None => status.last_update.as_ref().and_then(|update| update.request_id.clone()),
-        };
-        let warns = notices.iter().any(|notice| notice.severity == Severity::Warning);
-        let (generation, arn, decision) = (self.generation, status.provisioned_model_arn.as_deref(), decision(verdict));
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    generation,
-                    arn,
-                    decision,
-                    reason = headline.as_str(),
-                    detail,
-                    ?wake,
-                    request_id,
-                    "decided"
-                )
-            };
-        }
-        if warns {
-            line!(warn);
-        } else if *status == self.prior {
-            line!(debug);
-        } else {
-            line!(info);
-        }
-    }
-}
-
-/// A decision in one word, for logs.
-fn decision(verdict: Verdict<'_>) -> &'static str {
-    match verdict {
-        Verdict::Invalid(_) | Verdict::Rival { .. } => "refuse",
-        Verdict::Suspended => "suspended",
-        Verdict::Queued { .. } => "wait",
-        Verdict::FinalizerFailed(_) => "failed",
-        Verdict::Blind(_) => "blind",
-        Verdict::Sending { change, .. } => action(change),
-        Verdict::Bought { .. } => "bought",
-        Verdict::CallFailed { .. } => "failed",
-        Verdict::Seen { plan, .. } => match plan {
-            Plan::Nothing => "nothing",
-            Plan::Wait { .. } => "wait",
-            Plan::Settle { .. } => "settle",
-            Plan::Refuse { .. } => "refuse",
-            Plan::Leave { .. } => "leave",
-            Plan::Act(change) => action(change),
-            Plan::LetGo { .. } => "let go",
-        },
-    }
-}
-
-fn action(change: &Change) -> &'static str {
-    match change.call {
-        Call::Create(_) => "create",
-        Call::Update(_) => "update",
-        Call::Tag(_) => "tag",
-        Call::Delete => "delete",
     }
 }
 

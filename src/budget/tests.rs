@@ -200,6 +200,22 @@ fn looks_are_not_asked_to_wait_before_aws_refuses_one() {
     );
 }
 
+/// It could else wait for one turn until the other is over, again and again.
+#[test]
+fn whose_turn_it_is_to_change_something_does_not_queue_to_look() {
+    let limits = Limits { change: Some(1.0), read: Some(1.0) };
+    let (mut budget, region) = (Budget::new(limits), region());
+    for who in 0..10 {
+        budget.ask(&region, Kind::Change, "ml", &who, at(0.0));
+        budget.ask(&region, Kind::Read, "ml", &(100 + who), at(0.0));
+    }
+    budget.done(&region, Kind::Change, &0);
+    assert!(matches!(budget.ask(&region, Kind::Read, "ml", &1, at(0.5)), Answer::Wait(_)));
+    assert_eq!(budget.next_turns(at(1.0)).0.first(), Some(&1));
+    assert_eq!(budget.ask(&region, Kind::Read, "ml", &1, at(1.0)), Answer::Go);
+    assert_eq!(budget.ask(&region, Kind::Change, "ml", &1, at(1.0)), Answer::Go);
+}
+
 #[test]
 fn a_turn_that_nobody_takes_goes_to_the_next() {
     let limits = Limits { change: Some(1.0), read: None };
