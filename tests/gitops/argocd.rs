@@ -20,7 +20,7 @@ use xtask::{
 
 use crate::{
     customizations::{Health, read},
-    stage::{self, as_yaml, environment, of_kind, plane, shipped, wait_for},
+    stage::{self, as_yaml, environment, of_kind, on_model, plane, shipped, slow, throughput_in, wait_for},
     support::{
         aws::{ARN, Aws, CHAT, NAME, SUMMARIZER_V1, SUMMARIZER_V2},
         environment::Environment,
@@ -236,12 +236,6 @@ impl Delivery {
         shown(&application).expect("a health").message
     }
 
-    fn throughput(&self) -> Value {
-        let mut object = manifest("summarizer", json!({}));
-        object["metadata"]["namespace"] = json!(self.env.cluster.name);
-        object
-    }
-
     fn sentence(&self, type_: &str) -> String {
         self.env.cluster.get("summarizer").unwrap().condition(type_).expect("the condition").message.clone()
     }
@@ -259,17 +253,6 @@ fn git(folder: &Path, arguments: &[&str]) {
     command.arg("-C").arg(folder).args(["-c", "user.name=tests", "-c", "user.email=tests@example.com"]).args(arguments);
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
     process::output(&mut command).unwrap_or_else(|error| panic!("{error:#}"));
-}
-
-fn on_model(model: &str) -> Value {
-    json!({"provisionedModelId": ARN, "provisionedModelName": NAME, "modelId": model})
-}
-
-/// An AWS where a change goes on until the test ends it.
-fn slow() -> Aws {
-    let aws = Aws::start();
-    aws.server().set(|settings| settings.updating_seconds = 3600.0.try_into().expect("a number of seconds"));
-    aws
 }
 
 #[test]
@@ -371,9 +354,9 @@ fn a_hand_edit_is_undone() {
     delivery.commit_one(on_model(SUMMARIZER_V1));
     delivery.begin();
     delivery.wait_until("Synced", "Healthy");
-    stage::edit(&delivery.throughput(), json!({"spec": {"provisionedModelName": "somebody-elses"}}));
+    stage::edit(&throughput_in(&delivery.env), json!({"spec": {"provisionedModelName": "somebody-elses"}}));
     let undone = |it: &Value| it["spec"]["provisionedModelName"] == NAME;
-    wait_for(&delivery.throughput(), "is as in Git", undone);
+    wait_for(&throughput_in(&delivery.env), "is as in Git", undone);
     delivery.wait_until("Synced", "Healthy");
     assert_eq!(delivery.env.aws.throughput(ARN).name, NAME);
 }

@@ -14,7 +14,7 @@ use xtask::{
 
 use crate::{
     source::Sources,
-    stage::{self, as_yaml, condition, environment, of_kind, plane, shipped, wait_for},
+    stage::{self, as_yaml, condition, environment, of_kind, on_model, plane, shipped, slow, throughput_in, wait_for},
     support::{
         aws::{ARN, Aws, CHAT, NAME, SUMMARIZER_V1, SUMMARIZER_V2},
         environment::Environment,
@@ -83,8 +83,8 @@ impl Delivery {
 
     /// Commits one object with this spec.
     fn commit(&self, spec: Value) {
-        let mut object = manifest("summarizer", spec);
-        object["metadata"]["namespace"] = json!(self.env.cluster.name);
+        let mut object = throughput_in(&self.env);
+        object["spec"] = spec;
         flux().sources.commit(&self.repository, &[("throughputs/summarizer.yaml", as_yaml(&[object]))]);
     }
 
@@ -110,23 +110,6 @@ impl Delivery {
     fn is_ready(&self) -> bool {
         condition(&stage::get(&self.kustomization).expect("the Kustomization"), "Ready").starts_with("True")
     }
-
-    fn throughput(&self) -> Value {
-        let mut object = manifest("summarizer", json!({}));
-        object["metadata"]["namespace"] = json!(self.env.cluster.name);
-        object
-    }
-}
-
-fn on_model(model: &str) -> Value {
-    json!({"provisionedModelId": ARN, "provisionedModelName": NAME, "modelId": model})
-}
-
-/// An AWS where a change goes on until the test ends it.
-fn slow() -> Aws {
-    let aws = Aws::start();
-    aws.server().set(|settings| settings.updating_seconds = 3600.0.try_into().expect("a number of seconds"));
-    aws
 }
 
 #[test]
@@ -174,7 +157,7 @@ fn with_an_artifact_published_by_the_test_a_kustomization_fails_at_once_when_it_
     assert!(said.starts_with("False HealthCheckFailed: health check failed after "), "{said}");
     assert!(said.contains(&expected), "{said}");
     println!("Flux says: {said}");
-    let stalled = condition(&stage::get(&delivery.throughput()).unwrap(), "Stalled");
+    let stalled = condition(&stage::get(&throughput_in(&delivery.env)).unwrap(), "Stalled");
     assert!(stalled.starts_with("True NotSibling: modelId ") && stalled.contains("is not a sibling of"), "{stalled}");
     println!("the object says: {stalled}");
     delivery.commit(on_model(SUMMARIZER_V2));
@@ -206,7 +189,7 @@ fn with_an_artifact_published_by_the_test_a_hand_edit_is_undone_and_a_prune_leav
     delivery.commit(on_model(SUMMARIZER_V2));
     delivery.begin();
     delivery.wait_until_ready();
-    stage::edit(&delivery.throughput(), json!({"spec": {"provisionedModelName": "somebody-elses"}}));
+    stage::edit(&throughput_in(&delivery.env), json!({"spec": {"provisionedModelName": "somebody-elses"}}));
     delivery.env.wait_for("summarizer", "is renamed", |it| it.status("/provisionedModelName") == "somebody-elses");
     // As `flux reconcile kustomization` does.
     stage::edit(&delivery.kustomization, json!({"metadata": {"annotations": {RECONCILE_NOW: "1"}}}));
@@ -217,7 +200,7 @@ fn with_an_artifact_published_by_the_test_a_hand_edit_is_undone_and_a_prune_leav
     delivery.env.ask_for_a_look("summarizer");
     stage::edit(&delivery.kustomization, json!({"metadata": {"annotations": {RECONCILE_NOW: "2"}}}));
     wait_for(&delivery.kustomization, "is reconciled again", |it| it["status"]["lastHandledReconcileAt"] == "2");
-    let object = stage::get(&delivery.throughput()).unwrap();
+    let object = stage::get(&throughput_in(&delivery.env)).unwrap();
     let request = &object["metadata"]["annotations"]["bedrock-throughput.dev/reconcile-requested-at"];
     assert!(request.is_string(), "{:#}", object["metadata"]);
     flux().sources.commit(&delivery.repository, &[("throughputs/nothing.yaml", String::new())]);

@@ -5,16 +5,21 @@ use std::{panic::catch_unwind, path::Path, sync::OnceLock, time::Duration};
 use anyhow::{Context as _, bail};
 use kube::{
     Api,
-    api::{ListParams, Patch, PatchParams},
+    api::{Patch, PatchParams},
     core::{ApiResource, DynamicObject, GroupVersionKind},
 };
 use serde_json::{Value, json};
-use xtask::{control_plane::Options, folders, wait::wait_until};
+use xtask::{
+    control_plane::{Options, kubelet::Kubelet},
+    documents, folders,
+    wait::wait_until,
+};
 
 use crate::support::{
-    aws::Aws,
+    aws::{ARN, Aws, NAME},
     control_plane::{Plane, runtime},
     environment::{Environment, Namespace, PATIENCE, settings},
+    object::manifest,
 };
 
 /// A control plane with the CRD and the operator's rights, and with the controllers of Kubernetes itself.
@@ -73,6 +78,25 @@ pub fn write_status(object: &Value, status: Value) {
     written.unwrap_or_else(|error| panic!("writing the status of {object}: {error}"));
 }
 
+/// An AWS where a change goes on until the test ends it.
+pub fn slow() -> Aws {
+    let aws = Aws::start();
+    aws.server().set(|settings| settings.updating_seconds = 3600.0.try_into().expect("a number of seconds"));
+    aws
+}
+
+/// The spec of an object that wants a model for the throughput that AWS has.
+pub fn on_model(model: &str) -> Value {
+    json!({"provisionedModelId": ARN, "provisionedModelName": NAME, "modelId": model})
+}
+
+/// The object that is delivered, without a spec.
+pub fn throughput_in(env: &Environment) -> Value {
+    let mut object = manifest("summarizer", json!({}));
+    object["metadata"]["namespace"] = json!(env.cluster.name);
+    object
+}
+
 /// An object as it is now.
 pub fn get(object: &Value) -> anyhow::Result<Value> {
     let got = async { tokio::time::timeout(Duration::from_secs(10), api(object).get(name(object))).await };
@@ -103,8 +127,12 @@ pub fn condition(object: &Value, type_: &str) -> String {
 /// The documents of a file of `deploy/`.
 pub fn shipped(path: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(folders::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let documents = text.split("\n---\n").map(serde_saphyr::from_str);
-    documents.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("{path}: {error}"))
+    let documents = documents::split(&text);
+    documents
+        .iter()
+        .map(|document| serde_saphyr::from_str(document))
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The document of a kind.
@@ -139,22 +167,14 @@ pub fn install_crds(files: &[impl AsRef<Path>]) {
     served.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
-/// Says of every pod of a namespace that it is Ready, as a kubelet would, until `until` holds.
+/// Says of every pod of a namespace that it is ready until `until` holds.
 pub fn play_kubelet(namespace: &str, until: impl Fn() -> bool) {
-    let pod =
-        |name: &str| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}});
-    let ready = json!({"phase": "Running", "conditions": [
-        {"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"},
-    ]});
+    let kubelet = Kubelet::new(&plane().processes, namespace);
     let held = wait_until(PATIENCE, &format!("the pods of {namespace} are enough"), || {
         if until() {
             return Ok(());
         }
-        let pods = runtime().block_on(api(&pod("any")).list(&ListParams::default()))?;
-        for there in pods.items.iter().filter(|pod| pod.data["status"]["phase"] != "Running") {
-            write_status(&pod(there.metadata.name.as_deref().unwrap_or_default()), ready.clone());
-        }
-        bail!("there are {} pods", pods.items.len())
+        bail!("there are {} pods", kubelet.make_ready()?)
     });
     held.unwrap_or_else(|error| panic!("{error:#}"));
 }

@@ -5,6 +5,7 @@ pub mod assets;
 pub mod audit;
 mod credentials;
 pub mod detached;
+pub mod kubelet;
 mod programs;
 
 use std::fs;

@@ -17,6 +17,7 @@ pub mod generate;
 pub mod glua;
 pub mod go_tools;
 pub mod helm;
+pub mod http;
 pub mod ports;
 pub mod process;
 pub mod progress;

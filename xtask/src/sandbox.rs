@@ -14,6 +14,7 @@ use crate::binaries::Binaries;
 use crate::control_plane::{AuditEvent, ControlPlane, Options};
 use crate::documents;
 use crate::folders;
+use crate::http;
 use crate::ports::free_port;
 use crate::process::{Guard, Guarded, Output};
 use crate::simulator::{self, Simulator};
@@ -77,7 +78,7 @@ impl Sandbox {
         let address = format!("127.0.0.1:{}", free_port()?);
         let operator = start_operator(plan, &kubeconfig, simulator.url(), &address, &logs)?;
         let metrics = format!("http://{address}");
-        let mut sandbox = Self { operator, simulator, control_plane, metrics, agent: simulator::agent() };
+        let mut sandbox = Self { operator, simulator, control_plane, metrics, agent: http::agent() };
         wait_until(READY_WITHIN, "the operator is ready", || sandbox.ready())?;
         told(&format!("the operator runs as ServiceAccount {OPERATOR_NAMESPACE}/{OPERATOR_ACCOUNT}, and is ready"));
         Ok(sandbox)

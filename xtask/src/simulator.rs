@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
 
+use crate::http;
 use crate::ports::free_port;
 use crate::process::{Guard, Guarded, Output};
 use crate::wait::{Fatal, wait_until};
@@ -25,11 +26,7 @@ const PERSON_KEY: &str = "AKIAI44QH8DHBEXAMPLE";
 /// The operation that changes a throughput.
 pub const UPDATE: &str = "UpdateProvisionedModelThroughput";
 
-/// Connections that are kept for the next call.
-const CONNECTIONS: usize = 256;
-
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running simulator; it ends when this is dropped or this process dies.
 #[derive(Debug)]
@@ -68,7 +65,7 @@ impl Simulator {
         let mut command = Command::new(program);
         command.args(["--listen", &address, "--seed"]).arg(&seed_file).args(arguments);
         let process = Guard::new("simulator").output(Output::Log(logs.join("simulator.log"))).spawn(&command)?;
-        let mut simulator = Self { process, agent: agent(), url };
+        let mut simulator = Self { process, agent: http::agent(), url };
         wait_until(READY_WITHIN, "the simulator answers", || {
             simulator.check_running()?;
             simulator.control("GET", "health", None)
@@ -215,17 +212,6 @@ impl Call {
     pub fn member(&self, name: &str) -> &str {
         self.request.get(name).and_then(Value::as_str).unwrap_or_default()
     }
-}
-
-/// A client that keeps connections and takes every HTTP status for an answer.
-pub(crate) fn agent() -> ureq::Agent {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_idle_connections_per_host(CONNECTIONS)
-        .max_idle_connections(CONNECTIONS)
-        .timeout_global(Some(ANSWER_WITHIN))
-        .build();
-    config.into()
 }
 
 /// A signature header as to its form: the simulator reads the key, the region and the service.

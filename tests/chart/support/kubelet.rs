@@ -1,61 +1,42 @@
-//! In the place of a kubelet: says of every pod of a namespace that it is ready. No pod runs.
+//! In the place of a kubelet, beside helm while it waits.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::mpsc::{self, RecvTimeoutError, Sender},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use serde_json::Value;
+use xtask::control_plane::kubelet;
 
 use super::cluster::Cluster;
 
-const READY: &str = r#"{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"},{"type":"ContainersReady","status":"True"}]}}"#;
+/// How often it looks for new pods.
+const EVERY: Duration = Duration::from_millis(200);
 
 /// Works until it is dropped.
 pub struct Kubelet {
-    ended: Arc<AtomicBool>,
+    end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Kubelet {
     /// Begins for a namespace.
     pub fn start(cluster: &Cluster, namespace: &str) -> Self {
-        let ended = Arc::new(AtomicBool::new(false));
-        let has_ended = Arc::clone(&ended);
-        let kubeconfig = cluster.processes().kubeconfig().to_path_buf();
-        let kubectl = cluster.processes().assets().kubectl();
-        let namespace = namespace.to_owned();
-        let kubectl = move |arguments: &[&str]| {
-            let mut command = std::process::Command::new(&kubectl);
-            command.env("KUBECONFIG", &kubeconfig).args(["--namespace", &namespace]);
-            xtask::process::output(command.args(arguments))
-        };
+        let kubelet = kubelet::Kubelet::new(cluster.processes(), namespace);
+        let (end, ended) = mpsc::channel();
         let thread = thread::spawn(move || {
-            while !has_ended.load(Ordering::Relaxed) {
+            while ended.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 // What fails is tried again: the pod may be gone, and the end of the cluster ends the test anyway.
-                let pods = kubectl(&["get", "pods", "--output", "json"]).unwrap_or_default();
-                let pods: Value = serde_json::from_str(&pods).unwrap_or_default();
-                for pod in pods["items"].as_array().into_iter().flatten() {
-                    if pod["status"]["phase"] != "Running" {
-                        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-                        let _ =
-                            kubectl(&["patch", "pod", name, "--subresource=status", "--type=merge", "--patch", READY]);
-                    }
-                }
-                thread::sleep(Duration::from_millis(200));
+                let _ = kubelet.make_ready();
             }
         });
-        Self { ended, thread: Some(thread) }
+        Self { end: Some(end), thread: Some(thread) }
     }
 }
 
 impl Drop for Kubelet {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.end.take();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

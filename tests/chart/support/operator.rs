@@ -1,16 +1,9 @@
 //! The operator as a process, with the arguments and variables of the Deployment that the chart made, and the rights of its
 //! `ServiceAccount`; and AWS in this process.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    path::PathBuf,
-    process::Command,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use bedrock_simulator::{
     Caller, Seed, Server,
     request::ModelStatus,
@@ -20,6 +13,7 @@ use bedrock_simulator::{
 };
 use serde_json::{Value, json};
 use xtask::{
+    http,
     ports::free_port,
     process::{Guard, Guarded, Output, tail},
     wait::{Fatal, wait_until},
@@ -142,14 +136,7 @@ impl Operator {
 
     /// The status and the body of an answer.
     pub fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address).context("connecting")?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
-        Ok((status, body.to_owned()))
+        http::get(&format!("http://{}{path}", self.address))
     }
 
     /// Waits until it says this at /readyz, with this status.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::http;
 use crate::simulator::{self, authorization, percent_encoded};
 
 /// The most that AWS puts on a page of a List.
@@ -33,7 +34,7 @@ impl Aws {
     /// A client with the operator's credentials.
     pub(super) fn new(url: &str) -> Self {
         let authorization = authorization(simulator::OPERATOR_KEY);
-        Self { agent: simulator::agent(), url: url.to_owned(), authorization }
+        Self { agent: http::agent(), url: url.to_owned(), authorization }
     }
 
     /// `ListProvisionedModelThroughputs`, page by page. Returns how many throughputs there are.

@@ -16,10 +16,11 @@ use super::parallel::in_parallel;
 use super::usage::{self, Memory};
 use crate::binaries::Binaries;
 use crate::control_plane::{Assets, AuditEvent, ControlPlane, Options};
+use crate::http;
 use crate::ports::free_port;
 use crate::process::Guarded;
 use crate::sandbox::{self, OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, Plan};
-use crate::simulator::{self, Simulator};
+use crate::simulator::Simulator;
 use crate::wait::{Fatal, wait_until};
 
 /// How long a process must not have worked until it counts as done. The pauses of a start are shorter.
@@ -230,9 +231,9 @@ impl Operator {
     }
 
     fn ready(&self) -> Result<()> {
-        let mut answer = simulator::agent().get(format!("{}/readyz", self.url)).call().context("asking /readyz")?;
-        if !answer.status().is_success() {
-            bail!("/readyz says: {}", answer.body_mut().read_to_string().unwrap_or_default().trim());
+        let (status, says) = http::get(&format!("{}/readyz", self.url))?;
+        if status != 200 {
+            bail!("/readyz says: {}", says.trim());
         }
         Ok(())
     }
@@ -275,7 +276,7 @@ impl Operator {
     /// The passes over objects that it has made.
     fn passes(&self) -> Result<usize> {
         let url = format!("{}/metrics", self.url);
-        let mut answer = simulator::agent().get(&url).call().with_context(|| format!("asking {url}"))?;
+        let mut answer = http::agent().get(&url).call().with_context(|| format!("asking {url}"))?;
         let text = answer.body_mut().with_config().limit(1 << 30).read_to_string()?;
         Ok(sum(&text, "bedrock_throughput_reconciles_total"))
     }

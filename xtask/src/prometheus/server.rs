@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::http;
 use crate::ports::free_port;
 use crate::process::{Guard, Guarded, Output};
-use crate::simulator;
 use crate::wait::{Fatal, wait_until};
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -78,7 +78,7 @@ impl Server {
             command.arg("--config.file").arg(&file).arg("--storage.tsdb.path").arg(folder.path().join("data"));
             command.args(["--web.listen-address", &address, "--log.level", "warn"]);
             let mut process = Guard::new("prometheus").output(Output::Log(log)).spawn(&command)?;
-            let (agent, url) = (simulator::agent(), format!("http://{address}"));
+            let (agent, url) = (http::agent(), format!("http://{address}"));
             let ready = wait_until(READY_WITHIN, "Prometheus is ready", || {
                 if let Some(status) = process.try_wait()? {
                     bail!(Fatal(format!("Prometheus ended ({status}); its log:\n{}", process.log_tail(20))));
