@@ -90,6 +90,19 @@ pub struct Place {
     pub is_paced: bool,
 }
 
+/// How the budget of one kind of call stands in a region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Level {
+    /// The region.
+    pub region: Region,
+    /// The kind.
+    pub kind: Kind,
+    /// The calls a second that it is paced to, if it is.
+    pub rate: Option<f64>,
+    /// How many wait for a turn.
+    pub waiting: usize,
+}
+
 /// How long one has time to begin with what its turn came for: to look, if need be with calls that are paced themselves.
 const TURN: Duration = Duration::from_mins(1);
 
@@ -210,9 +223,14 @@ impl<W: Clone + Eq + Hash> Budget<W> {
         }
     }
 
-    /// Of each lane that has been used: the calls a second that it is paced to, if it is, and how many wait.
-    pub fn levels(&self) -> impl Iterator<Item = (&Region, Kind, Option<f64>, usize)> {
-        self.lanes.iter().map(|((region, kind), lane)| (region, *kind, lane.pace.rate(), lane.places.len()))
+    /// How each part of the budget stands that has been used.
+    pub fn levels(&self) -> impl Iterator<Item = Level> {
+        self.lanes.iter().map(|((region, kind), lane)| Level {
+            region: region.clone(),
+            kind: *kind,
+            rate: lane.pace.rate(),
+            waiting: lane.places.len(),
+        })
     }
 
     fn lane(&mut self, region: &Region, kind: Kind, now: Timestamp) -> &mut Lane<W> {

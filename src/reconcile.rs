@@ -49,8 +49,11 @@ pub const AFTER_A_FAULT: Backoff = Backoff { first: Duration::from_secs(1), cap:
 /// is told by `/readyz`, and does not hold up the others for ever.
 const ALL_LISTED_WITHIN: Duration = Duration::from_mins(1);
 
-/// From which expected wait on an object says that it waits for its turn: while calls are paced, and while AWS takes as many as come.
-const TELL_FROM: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
+/// From which expected wait on an object says that it waits for its turn, while calls are paced.
+const TELL_FROM: Duration = Duration::from_secs(5);
+
+/// The same while AWS refuses nothing: then many are changed at once, and a write for each would slow all of them down.
+const TELL_OF_A_CROWD_FROM: Duration = Duration::from_mins(1);
 
 /// How old the look may be from which an object acts that waited for its turn.
 const LOOK_OF_A_TURN: Duration = Duration::from_secs(30);
@@ -377,8 +380,7 @@ impl Pass<'_> {
         self.waits = true;
         let now = Timestamp::now();
         let turn_at = schedule::plus(now, place.about);
-        let [paced, open] = TELL_FROM;
-        let is_long = place.about >= if place.is_paced { paced } else { open };
+        let is_long = place.about >= if place.is_paced { TELL_FROM } else { TELL_OF_A_CROWD_FROM };
         let is_told = told_of(&self.prior, Reason::RateLimited)
             && self.prior.observed_generation == self.generation
             && self.memory.turn_at.is_some_and(|told| now < told);
@@ -391,7 +393,7 @@ impl Pass<'_> {
         // A call whose answer is missing must not be forgotten for it.
         let is_open = status.plan.as_ref().is_some_and(|plan| plan.sent_at.is_some());
         if !is_long || is_told || !is_news || is_open {
-            let pause = place.about.clamp(AFTER_A_FAULT.first, AFTER_A_FAULT.cap).max(paced);
+            let pause = place.about.clamp(AFTER_A_FAULT.first, AFTER_A_FAULT.cap).max(TELL_FROM);
             return Ok((Reason::RateLimited, self.requeue(pause.saturating_mul(2))));
         }
         self.prior = status;

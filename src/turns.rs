@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::{
     bedrock::{Fault, FaultKind},
-    budget::{Answer, Budget, Ended, Kind, Limits, Place},
+    budget::{Answer, Budget, Ended, Kind, Level, Limits, Place},
     controller::Wakes,
     identifiers::Region,
     report::Subject,
@@ -99,10 +99,9 @@ impl Turns {
         self.changed.notify_one();
     }
 
-    /// Of each region and kind of call: the calls a second that are made at the most, if they are paced, and how many objects wait.
-    pub fn levels(&self) -> Vec<(Region, Kind, Option<f64>, usize)> {
-        let budget = self.budget();
-        budget.levels().map(|(region, kind, rate, waiting)| (region.clone(), kind, rate, waiting)).collect()
+    /// How each part of the budget stands.
+    pub fn levels(&self) -> Vec<Level> {
+        self.budget().levels().collect()
     }
 
     /// Wakes those whose turn has come, without end.

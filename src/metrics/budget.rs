@@ -30,15 +30,15 @@ impl Collector for Budget {
         let levels = self.0.get().map(|turns| turns.levels()).unwrap_or_default();
         let help = format!("{}.", CALL_RATE.help);
         let mut rates = encoder.encode_descriptor(CALL_RATE.name, &help, None, Kind::Gauge.metric_type())?;
-        for (region, kind, rate, _) in &levels {
-            let labels = [("region", region.as_str()), ("kind", kind.as_str())];
-            ConstGauge::new(rate.unwrap_or(f64::INFINITY)).encode(rates.encode_family(&labels)?)?;
+        for level in &levels {
+            let labels = [("region", level.region.as_str()), ("kind", level.kind.as_str())];
+            ConstGauge::new(level.rate.unwrap_or(f64::INFINITY)).encode(rates.encode_family(&labels)?)?;
         }
         let help = format!("{}.", CALLS_WAITING.help);
         let mut waiting = encoder.encode_descriptor(CALLS_WAITING.name, &help, None, Kind::Gauge.metric_type())?;
-        for (region, kind, _, objects) in &levels {
-            let labels = [("region", region.as_str()), ("kind", kind.as_str())];
-            let objects = i64::try_from(*objects).unwrap_or(i64::MAX);
+        for level in &levels {
+            let labels = [("region", level.region.as_str()), ("kind", level.kind.as_str())];
+            let objects = i64::try_from(level.waiting).unwrap_or(i64::MAX);
             ConstGauge::new(objects).encode(waiting.encode_family(&labels)?)?;
         }
         Ok(())
