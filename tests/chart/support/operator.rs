@@ -159,3 +159,12 @@ impl Operator {
         tail(&self.log, 40)
     }
 }
+
+/// A test that fails shows what its operator told.
+impl Drop for Operator {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("{}", self.log());
+        }
+    }
+}
