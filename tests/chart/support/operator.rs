@@ -128,7 +128,9 @@ impl Operator {
             if let Some(status) = operator.process.try_wait()? {
                 return Err(Fatal(format!("it has ended: {status}")).into());
             }
-            operator.get("/livez")
+            let (status, text) = operator.get("/livez")?;
+            ensure!(status == 200, "{status}: {text}");
+            Ok(())
         });
         served.unwrap_or_else(|error| panic!("{error:#}\n{}", operator.log()));
         operator
@@ -164,7 +166,7 @@ impl Operator {
 impl Drop for Operator {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", self.log());
+            println!("/readyz: {:?}\n{}", self.get("/readyz"), self.log());
         }
     }
 }
